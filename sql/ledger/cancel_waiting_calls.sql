@@ -1,0 +1,24 @@
+-- Calls of an ended run of which nothing was ever sent, or that its client will not answer any more.
+update counterfoil.tool_calls as c
+set
+    state = 'cancelled',
+    reason = 'run_ended',
+    needs_operator_since = null,
+    settled_at = counterfoil.db_now(),
+    settled_by = 'coordinator',
+    version = c.version + 1
+from counterfoil.runs as r
+where
+    r.id = any(%(run_ids)s::text [])
+    and c.run_id = r.id
+    and r.ended_at is not null
+    and (
+        c.state in ('pending', 'held')
+        or (c.state = 'needs_operator' and c.told_at is null)
+    )
+    and not exists (
+        select from counterfoil.attempts as a
+        where
+            a.run_id = c.run_id and a.tool_call_id = c.tool_call_id
+            and a.state not in ('failed', 'refused', 'not_sent', 'refuted')
+    );

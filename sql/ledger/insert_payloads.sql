@@ -1,0 +1,6 @@
+insert into counterfoil.payloads (id, bytes, key_id)
+select
+    x.id,
+    x.bytes,
+    x.key_id
+from unnest(%(id)s::uuid [], %(bytes)s::bytea [], %(key_id)s::text []) as x (id, bytes, key_id);

@@ -30,9 +30,9 @@ class SettingsError(Exception):
 class Settings:
     """The settings of every process; field names are the variables' in lower case, times are seconds.
 
-    None means, of `database_url`: the embedded Postgres under `home`; of `listen_database_url`: as `database_url`
-    ("none": nothing listens, all poll); of `drain_s`: the longest `timeout_s` + 2 s; of `secret_key`: the one
-    that `kept_secret_key` keeps.
+    None means, of `database_url`: the embedded Postgres under `home`; of `listen_database_url`: the same as
+    `database_url` ("none": nothing listens, all poll); of `drain_s`: the longest `timeout_s` + 2 s; of
+    `secret_key`: the one that `kept_secret_key` keeps.
     """
 
     database_url: str | None = None

@@ -1,4 +1,4 @@
-"""Alembic's entry: one transaction per migration, the version table in schema counterfoil.
+"""Alembic's entry: everything in one transaction, the version table in schema counterfoil.
 
 `sql.migrate` hands over its connection; the `alembic` command of a developer finds DATABASE_URL itself.
 """

@@ -64,24 +64,20 @@ def migrate_up(dsn: str, *, scripts: Path = SCRIPTS, wait_s: float = DATABASE_WA
     Waits up to `wait_s` for a database that is still starting. Raises `MigrateError`.
     """
     with connected(dsn, wait_s) as connection:
-        connection.exec_driver_sql(f"select pg_advisory_lock({MIGRATION_LOCK})")
-        connection.commit()
         try:
-            before = status_of(connection, scripts)
-            if not before.known:
-                raise MigrateError(str(before))
-            if not before.at_head:
-                connection.exec_driver_sql(f"create schema if not exists {SCHEMA}")
-                connection.commit()
-                command.upgrade(make_config(scripts, connection), "head")
-            return status_of(connection, scripts)
+            with connection.begin():  # one transaction, so that its lock serves through PgBouncer too
+                connection.exec_driver_sql(f"select pg_advisory_xact_lock({MIGRATION_LOCK})")
+                before = status_of(connection, scripts)
+                if not before.known:
+                    raise MigrateError(str(before))
+                if not before.at_head:
+                    connection.exec_driver_sql(f"create schema if not exists {SCHEMA}")
+                    command.upgrade(make_config(scripts, connection), "head")
+                return status_of(connection, scripts)
         except sqlalchemy.exc.DBAPIError as error:
-            connection.rollback()
-            raise MigrateError(f"a migration failed: {first_line(error.orig)}") from error
-        finally:
-            if not connection.closed and not connection.invalidated:
-                connection.rollback()
-                connection.exec_driver_sql(f"select pg_advisory_unlock({MIGRATION_LOCK})")
+            raise MigrateError(
+                f"a migration failed, nothing was changed: {first_line(error.orig)}"
+            ) from error
 
 
 def status(dsn: str, *, scripts: Path = SCRIPTS, wait_s: float = 0.0) -> Status:
@@ -110,8 +106,8 @@ def script_sql(*, scripts: Path = SCRIPTS) -> str:
 
 
 def run_in(connection: sqlalchemy.Connection) -> None:
-    """Run Alembic's chosen command in this connection, one transaction for each migration."""
-    context.configure(connection=connection, version_table_schema=SCHEMA, transaction_per_migration=True)
+    """Run Alembic's chosen command in this connection's transaction, or in one of its own."""
+    context.configure(connection=connection, version_table_schema=SCHEMA)
     with context.begin_transaction():
         context.run_migrations()
 
@@ -121,7 +117,6 @@ def print_offline() -> None:
     context.configure(
         dialect_name="postgresql",
         version_table_schema=SCHEMA,
-        transaction_per_migration=True,
         literal_binds=True,
         output_buffer=context.config.output_buffer,
     )
@@ -171,7 +166,6 @@ def status_of(connection: sqlalchemy.Connection, scripts: Path) -> Status:
         raise MigrateError(f"no migrations in {scripts}")
     seen = MigrationContext.configure(connection, opts={"version_table_schema": SCHEMA})
     current = seen.get_current_revision()
-    connection.rollback()
     line = [revision.revision for revision in directory.walk_revisions()]  # newest first
     if current is not None and current not in line:
         return Status(current, head, (), known=False)

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class RunStatus(StrEnum):
-    """Statuses of a run; `requires_action` means waiting for the outcome of tool calls, whoever executes them."""
+    """Statuses of a run; `requires_action` waits for the outcome of tool calls, whoever executes them."""
 
     QUEUED = "queued"
     IN_PROGRESS = "in_progress"
@@ -47,7 +47,6 @@ class EvidenceKind(StrEnum):
     """Where a piece of evidence comes from."""
 
     REPLY = "reply"
-    DEADLINE = "deadline"
     LOOKUP = "lookup"
     EVENT = "event"
     OPERATOR = "operator"

@@ -300,7 +300,7 @@ create table counterfoil.evidence (
     run_id text collate "C" not null,
     tool_call_id text collate "C" not null,
     attempt integer,
-    kind text not null check (kind in ('reply', 'deadline', 'lookup', 'event', 'operator')),
+    kind text not null check (kind in ('reply', 'lookup', 'event', 'operator')),
     says text not null,
     reason text,
     at timestamptz not null default counterfoil.db_now(),

@@ -1,4 +1,4 @@
-"""Statements of the ledger: what locks, decides, intends and learns.
+"""Statements that every writer of the ledger shares: locking, ending and waking runs.
 
 Order within a transaction: `lock_runs` alone, then the rest, runs before calls before attempts.
 """
@@ -60,11 +60,6 @@ class WokenRun:
 def lock_runs(ids: Sequence[str]) -> Statement[list[LockedRun]]:
     """Locks runs in the order of their keys, until the transaction ends."""
     return statement("ledger.lock_runs", rows_of(LockedRun), ids=list(ids))
-
-
-def paused_tools() -> Statement[list[str]]:
-    """Names of the tools that an operator has paused."""
-    return statement("ledger.paused_tools", column)
 
 
 def insert_payloads(payloads: Iterable[Payload]) -> Statement[None]:

@@ -1,0 +1,53 @@
+-- Equal calls asked for earlier in the thread: the newest that is not settled, the newest that succeeded,
+-- and what became of the one that a call is held by. Read without a lock: settled is final, and a stale
+-- read only waits.
+select
+    x.place::integer as place,
+    u.run_id as open_run_id,
+    u.tool_call_id as open_call_id,
+    u.state as open_state,
+    s.run_id as done_run_id,
+    s.tool_call_id as done_call_id,
+    s.output as done_output,
+    s.external_id as done_external_id,
+    s.age_s as done_age_s,
+    h.state as holder_state,
+    h.output as holder_output,
+    h.external_id as holder_external_id
+from unnest(
+    %(thread_id)s::text [], %(run_id)s::text [], %(round)s::integer [], %(tool)s::text [], %(fingerprint)s::text [],
+    %(held_by_run)s::text [], %(held_by_call)s::text []
+) with ordinality as x (thread_id, run_id, round, tool, fingerprint, held_by_run, held_by_call, place)
+left join lateral (
+    select
+        e.run_id,
+        e.tool_call_id,
+        e.state
+    from counterfoil.tool_calls as e
+    where
+        e.thread_id = x.thread_id and e.tool = x.tool and e.fingerprint = x.fingerprint
+        and e.settled_at is null and e.executor = 'server' and e.repeat != 'safe'
+        and (e.run_id != x.run_id or e.round < x.round)
+        and (select r.seq from counterfoil.runs as r where r.id = e.run_id)
+        <= (select r.seq from counterfoil.runs as r where r.id = x.run_id)
+    order by e.created_at desc, e.index desc
+    limit 1
+) as u on true
+left join lateral (
+    select
+        e.run_id,
+        e.tool_call_id,
+        e.output,
+        e.external_id,
+        extract(epoch from counterfoil.db_now() - e.settled_at)::double precision as age_s
+    from counterfoil.tool_calls as e
+    where
+        e.thread_id = x.thread_id and e.tool = x.tool and e.fingerprint = x.fingerprint
+        and e.state = 'succeeded' and e.executor = 'server' and e.repeat != 'safe'
+        and (e.run_id != x.run_id or e.round < x.round)
+        and (select r.seq from counterfoil.runs as r where r.id = e.run_id)
+        <= (select r.seq from counterfoil.runs as r where r.id = x.run_id)
+    order by e.settled_at desc
+    limit 1
+) as s on true
+left join counterfoil.tool_calls as h on x.held_by_run = h.run_id and x.held_by_call = h.tool_call_id;

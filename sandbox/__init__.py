@@ -1,0 +1,1 @@
+"""The outside world for demo and tests: ticketing, e-mail, billing; audit trails, and faults on demand."""

@@ -206,7 +206,7 @@ class EmbeddedPostgres:
     def _ping(self) -> Ping:
         if not (self.data / "PG_VERSION").exists():
             return Ping.NO_RESPONSE
-        return PGconn.ping(f"{self.dsn('postgres')}&connect_timeout=10".encode())
+        return Ping(PGconn.ping(f"{self.dsn('postgres')}&connect_timeout=10".encode()))
 
     def _ensure_answers(self) -> None:
         """Start the server unless it answers, whatever a crash left behind."""

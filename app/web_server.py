@@ -1,0 +1,53 @@
+"""gunicorn's configuration for `counterfoil web`: processes with threads, and an orderly end."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from gunicorn.arbiter import Arbiter
+
+settings = Settings.from_environment(os.environ)
+
+wsgi_app = "app:create_app()"
+bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
+workers = settings.web_concurrency
+worker_class = "gthread"
+threads = settings.web_threads
+timeout = 60  # a worker process that does not even beat for so long is replaced
+graceful_timeout = 12 if settings.drain_s is None else max(1, int(settings.drain_s))
+keepalive = 5
+control_socket_disable = True
+proc_name = "counterfoil-web"
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112 - heartbeats off the disk
+logconfig_dict: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "app.logs.formatter", "service": "web"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"level": "INFO", "handlers": ["stderr"]},
+    "loggers": {
+        "gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
+        "gunicorn.access": {"level": "WARNING", "handlers": [], "propagate": False},
+    },
+}
+
+
+def when_ready(arbiter: Arbiter) -> None:
+    """Make a second SIGTERM mean now: gunicorn itself would go on waiting for the first."""
+    asked = False
+
+    def on_term(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            arbiter.kill_workers(signal.SIGKILL)
+            os._exit(0)
+        asked = True
+        arbiter.signal(number, frame)
+
+    signal.signal(signal.SIGTERM, on_term)

@@ -280,6 +280,4 @@ def move_calls(moves: Iterable[CallMove]) -> Statement[list[tuple[str, str]]]:
 
 def update_runs(changes: Iterable[RunChange], *, operator_ttl_s: float) -> Statement[list[str]]:
     """Leaves runs where their decisions put them; only under their epoch."""
-    return statement(
-        "decisions.update_runs", column, operator_ttl_s=operator_ttl_s, **columns(changes, RunChange)
-    )
+    return statement("decisions.update_runs", column, operator_ttl_s=operator_ttl_s, **columns(changes, RunChange))

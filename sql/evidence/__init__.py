@@ -65,7 +65,7 @@ class Settlement:
 
 @dataclass(frozen=True)
 class CallNote:
-    """What evidence leaves on an unsettled call. more_lookups -1 starts their count anew; wait_s in seconds."""
+    """What evidence leaves on an unsettled call. more_lookups -1 counts them anew; wait_s in seconds."""
 
     run_id: str
     tool_call_id: str

@@ -46,9 +46,7 @@ def claim_due(*, owner: str, max_runs: int, max_suspects: int, lease_s: float) -
 
 def extend_leases(held: Mapping[str, int], *, lease_s: float) -> Statement[list[str]]:
     """Extends held leases (run → epoch); one missing from the answer is lost only if its epoch differs."""
-    return statement(
-        "queue.extend_leases", column, ids=list(held), epochs=list(held.values()), lease_s=lease_s
-    )
+    return statement("queue.extend_leases", column, ids=list(held), epochs=list(held.values()), lease_s=lease_s)
 
 
 def watch_runs(ids: list[str]) -> Statement[list[WatchedRun]]:
@@ -63,6 +61,4 @@ def hand_back(held: Mapping[str, int]) -> Statement[list[str]]:
 
 def report_worker(*, owner: str, host: str, pid: int, slots: int, stopped: bool = False) -> Statement[None]:
     """Says that a worker is alive, or has stopped, for the operators."""
-    return statement(
-        "queue.report_worker", no_rows, owner=owner, host=host, pid=pid, slots=slots, stopped=stopped
-    )
+    return statement("queue.report_worker", no_rows, owner=owner, host=host, pid=pid, slots=slots, stopped=stopped)

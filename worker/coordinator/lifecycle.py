@@ -7,7 +7,7 @@ from typing import Final
 
 from sql.vocabulary import AttemptState as A
 from sql.vocabulary import CallState as C
-from sql.vocabulary import Ledger as L
+from sql.vocabulary import Ledger
 from sql.vocabulary import RunStatus as R
 
 RUN_TRANSITIONS: Final = {
@@ -22,7 +22,7 @@ RUN_TRANSITIONS: Final = {
 }
 
 # A settled call never changes state: contrary evidence is a conflict, not a transition.
-CALL_TRANSITIONS: Final = {
+CALL_TRANSITIONS: Final[dict[C, tuple[C, ...]]] = {
     C.PENDING: (C.HELD, C.INTENDED, C.NEEDS_OPERATOR, C.SUCCEEDED, C.FAILED, C.CANCELLED),
     C.HELD: (C.PENDING, C.INTENDED, C.NEEDS_OPERATOR, C.SUCCEEDED, C.FAILED, C.CANCELLED),
     C.INTENDED: (C.PENDING, C.ACCEPTED, C.IN_DOUBT, C.NEEDS_OPERATOR, C.SUCCEEDED, C.FAILED, C.CANCELLED),
@@ -35,11 +35,11 @@ CALL_TRANSITIONS: Final = {
 }
 
 # `off` is the incident's system: no intent, so a call is either answered or not.
-CALL_TRANSITIONS_OFF: Final = {
+CALL_TRANSITIONS_OFF: Final[dict[C, tuple[C, ...]]] = {
     C.PENDING: (C.SUCCEEDED, C.FAILED, C.CANCELLED),
 }
 
-# Attempts move only towards knowledge, and success outweighs all: proof that it happened refutes a refutation.
+# Attempts move only towards knowledge, and success outweighs all: proof refutes a refutation.
 ATTEMPT_TRANSITIONS: Final = {
     A.OPEN: (A.ACCEPTED, A.UNKNOWN, A.SUCCEEDED, A.FAILED, A.REFUSED, A.NOT_SENT, A.REFUTED),
     A.ACCEPTED: (A.UNKNOWN, A.SUCCEEDED, A.FAILED, A.REFUTED),
@@ -64,7 +64,11 @@ def run_transitions() -> list[tuple[str, str]]:
 
 def call_transitions() -> list[tuple[str, str, str]]:
     """Rows of `counterfoil.call_transitions`: ledger mode, from, to."""
-    machines = {L.OFF: CALL_TRANSITIONS_OFF, L.OBSERVE: CALL_TRANSITIONS, L.ENFORCE: CALL_TRANSITIONS}
+    machines = {
+        Ledger.OFF: CALL_TRANSITIONS_OFF,
+        Ledger.OBSERVE: CALL_TRANSITIONS,
+        Ledger.ENFORCE: CALL_TRANSITIONS,
+    }
     return [
         (mode, old, new)
         for mode, machine in machines.items()

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from app.catalog import checks
 from app.catalog.mistakes import CatalogErrors, Notes
-from app.catalog.placeholders import named, unknown
+from app.catalog.placeholders import PLACEHOLDERS, named, unknown
 from app.catalog.section import Section
 from app.catalog.tool import Catalog, Contract, Lookup, ModelEntry, Tool
 
@@ -217,7 +217,7 @@ def _body(section: Section) -> dict[str, Any]:
             section.note(
                 "body",
                 f"{{{word}}} is no placeholder",
-                "one of " + ", ".join(f"{{{name}}}" for name in checks.PLACEHOLDERS),
+                "one of " + ", ".join(f"{{{name}}}" for name in PLACEHOLDERS),
             )
     try:
         json.dumps(body)

@@ -94,6 +94,11 @@ class Tool:
         """The URL with its placeholders filled in, percent-encoded."""
         return fill_url(self.url, marks)
 
+    def lookup_url(self, marks: Mapping[str, str]) -> str:
+        """The lookup's URL, likewise; the contract must have a lookup."""
+        assert self.contract.lookup is not None
+        return fill_url(self.contract.lookup.url, marks)
+
     def request_body(self, arguments: Mapping[str, Any], marks: Mapping[str, str]) -> dict[str, Any]:
         """The arguments with the catalog's `body` merged in; where both name a value, the catalog's stands."""
         return _merged(arguments, fill(self.body, marks))

@@ -4,8 +4,20 @@ A model is given a `TurnRequest` and answers one `Turn`. It never sees a databas
 answers is stored by the coordinator, and only when the lease and all that was seen still hold.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+# Receives the pieces of a turn's text while the model speaks; what it raises ends the turn and is passed on.
+OnText = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one turn, or of several."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -25,7 +37,8 @@ class PastCall:
     """A tool call of this or an earlier run of the thread.
 
     arguments: JSON text as the model gave it. output: what the model is told, None while unanswered.
-    run_seq orders runs; `(run_seq, round, index)` orders calls.
+    run_seq orders runs; `(run_seq, round, index)` orders calls. input_seq: the `input_seq` of the run that
+    asked, which places its calls among the thread's messages; without it the place is guessed.
     """
 
     run_id: str
@@ -37,6 +50,7 @@ class PastCall:
     tool: str
     arguments: str
     output: str | None
+    input_seq: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,7 +60,7 @@ class TurnRequest:
     tools: function tools as the wire has them, catalog tools completed. settings: temperature, top_p, limits,
     `truncation_strategy`, `tool_choice`… as the wire shows them. messages: all messages of the thread, oldest
     first, not yet cut. input_seq: `seq` of the newest message when the run was made, 0 for none.
-    usage so far in tokens.
+    usage: what the run's earlier turns took, counted against its token limits.
     """
 
     run_id: str
@@ -60,6 +74,7 @@ class TurnRequest:
     calls: tuple[PastCall, ...]
     input_seq: int
     traceparent: str | None = None
+    usage: Usage = Usage()
 
 
 @dataclass(frozen=True)
@@ -69,14 +84,6 @@ class AskedCall:
     provider_id: str | None
     name: str
     arguments: str
-
-
-@dataclass(frozen=True)
-class Usage:
-    """Tokens of one turn."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,10 +112,17 @@ class Turn:
 
 
 class Model(Protocol):
-    """One provider. Errors that a retry cannot mend are a `Turn` with `Failed`; `ask` raises only `ModelUnavailable`."""
+    """One provider. An error that a retry cannot mend is a `Turn` with `Failed`.
 
-    async def ask(self, request: TurnRequest) -> Turn:
-        """The turn that answers the request; may be cancelled at any await, and then has no effect."""
+    Of its own, `ask` raises only `ModelUnavailable`.
+    """
+
+    async def ask(self, request: TurnRequest, on_text: OnText | None = None) -> Turn:
+        """The turn that answers the request; may be cancelled at any await, and then has no effect.
+
+        on_text receives the text in pieces as it comes; joined they are `Turn.text`. After `ModelUnavailable`
+        the pieces of that try are void.
+        """
         ...
 
     async def close(self) -> None:

@@ -27,24 +27,24 @@ GUARDS: Final = Statement(
 def execute(connection: Connection[Any], statement: Statement[T]) -> T:
     """Executes one statement and reads its rows."""
     cursor = connection.execute(statement.text, statement.params)
-    return statement.read(cursor.fetchall() if cursor.description else ())
+    return statement.read(() if statement.read is no_rows else cursor.fetchall())
 
 
 async def aexecute(connection: AsyncConnection[Any], statement: Statement[T]) -> T:
     """Executes one statement and reads its rows."""
     cursor = await connection.execute(statement.text, statement.params)
-    return statement.read(await cursor.fetchall() if cursor.description else ())
+    return statement.read(() if statement.read is no_rows else await cursor.fetchall())
 
 
 def execute_all(connection: Connection[Any], statements: Iterable[Statement[Any]]) -> list[Any]:
     """Executes statements in order, in one round trip; each sees what the ones before it did."""
     with connection.pipeline():
         sent = [(s, connection.execute(s.text, s.params)) for s in statements]
-        return [s.read(c.fetchall() if c.description else ()) for s, c in sent]
+        return [s.read(() if s.read is no_rows else c.fetchall()) for s, c in sent]
 
 
 async def aexecute_all(connection: AsyncConnection[Any], statements: Sequence[Statement[Any]]) -> list[Any]:
     """Executes statements in order, in one round trip; each sees what the ones before it did."""
     async with connection.pipeline():
         sent = [(s, await connection.execute(s.text, s.params)) for s in statements]
-        return [s.read(await c.fetchall() if c.description else ()) for s, c in sent]
+        return [s.read(() if s.read is no_rows else await c.fetchall()) for s, c in sent]

@@ -5,6 +5,7 @@ Order within a transaction: `lock_runs` alone, then the rest, runs before calls 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -12,9 +13,13 @@ from sql.statement import Statement, column, no_rows, rows_of, statement
 
 
 def columns(rows: Iterable[Any], kind: type) -> dict[str, list[Any]]:
-    """Rows of a dataclass as one array a field, for `unnest`."""
+    """Rows of a dataclass as one array a field, for `unnest`; words go as plain text."""
     rows = list(rows)
-    return {field.name: [getattr(row, field.name) for row in rows] for field in fields(kind)}
+    return {field.name: [_plain(getattr(row, field.name)) for row in rows] for field in fields(kind)}
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, StrEnum) else value
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,74 @@
+"""The worker's connections, and the one way to run a transaction on them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+import psycopg
+from psycopg import AsyncConnection, AsyncCursor
+
+from sql.execute import GUARDS
+from sql.statement import Statement, no_rows
+
+T = TypeVar("T")
+APPLICATION_NAME: Final = "counterfoil worker"
+# So the server says that a wait for synchronous replication was cancelled: committed here, perhaps not there.
+UNCERTAIN_COMMIT: Final = "01000"
+
+
+class CommitUncertain(Exception):
+    """The commit returned with a warning: it may not survive a failover, and nothing may be sent on it."""
+
+
+async def connect(dsn: str) -> AsyncConnection[Any]:
+    """A connection whose notices are kept, prepared statements off where a pooler stands between."""
+    connection = await AsyncConnection.connect(dsn, autocommit=False, application_name=APPLICATION_NAME)
+    cursor = await connection.execute("select pg_backend_pid()")
+    row = await cursor.fetchone()
+    await connection.rollback()
+    if row is None or row[0] != connection.info.backend_pid:
+        connection.prepare_threshold = None
+    return connection
+
+
+@asynccontextmanager
+async def transaction(connection: AsyncConnection[Any]) -> AsyncIterator[None]:
+    """A transaction whose statements, its commit included, share round trips.
+
+    Raises `CommitUncertain` when the commit came with a warning.
+    """
+    warnings: list[str] = []
+
+    def keep(notice: psycopg.errors.Diagnostic) -> None:
+        if notice.sqlstate == UNCERTAIN_COMMIT:
+            warnings.append(notice.message_primary or "")
+
+    connection.add_notice_handler(keep)
+    try:
+        async with connection.pipeline():
+            await send(connection, GUARDS)
+            yield
+            await connection.commit()
+    except BaseException:
+        if not connection.closed:
+            await connection.rollback()
+        raise
+    finally:
+        connection.remove_notice_handler(keep)
+    if warnings:
+        raise CommitUncertain(warnings[0])
+
+
+async def send(connection: AsyncConnection[Any], statement: Statement[Any]) -> AsyncCursor[Any]:
+    """Sends a statement within a transaction without waiting for its answer."""
+    return await connection.execute(statement.text, statement.params)
+
+
+async def ask(connection: AsyncConnection[Any], statement: Statement[T]) -> T:
+    """Sends a statement within a transaction and waits for its rows."""
+    return await answer(await send(connection, statement), statement)
+
+
+async def answer(cursor: AsyncCursor[Any], statement: Statement[T]) -> T:
+    """The rows of a statement that was sent."""
+    return statement.read(() if statement.read is no_rows else await cursor.fetchall())

@@ -18,9 +18,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="sandbox", description="Ticketing, e-mail and billing with audit trails, and faults on demand."
     )
-    made.add_argument(
-        "--port", type=int, default=8091, help="port (8091); 0 takes a free one, see sandbox.json"
-    )
+    made.add_argument("--port", type=int, default=8091, help="port (8091); 0 takes a free one, see sandbox.json")
     made.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     made.add_argument(
         "--faults", default="", metavar="SPEC", help="[tool:]kind[=value][@probability][*times],… and seed=N"

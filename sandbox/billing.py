@@ -41,7 +41,7 @@ class Billing:
         self._keep(effect)
         return Reply(200, shown(effect), (effect.id,))
 
-    def clear(self) -> None:
+    def forget(self) -> None:
         """Forget the keys; the register is cleared apart."""
         self._by_key.clear()
 

@@ -38,9 +38,7 @@ KINDS: Final[Mapping[str, FaultKind]] = {
     "twice": FaultKind("one request, two effects"),
     "garbage": FaultKind("effect, then 200 with what is not JSON"),
     "no_content": FaultKind("effect, then 204"),
-    "nul": FaultKind(
-        "effect, then JSON with an escaped NUL (or a raw one)", "word", "escaped", ("escaped", "raw")
-    ),
+    "nul": FaultKind("effect, then JSON with an escaped NUL (or a raw one)", "word", "escaped", ("escaped", "raw")),
     "bad_utf8": FaultKind("effect, then JSON with bytes that are no UTF-8"),
     "huge": FaultKind("effect, then a reply of so many MiB", "mib", 5.0),
     "cut": FaultKind("effect, then an answer that breaks off in its body"),
@@ -144,7 +142,7 @@ def parse_rule(rule: object) -> Fault:
     unknown = set(rule) - {"kind", "tool", "value", "probability", "times", "match"}
     if unknown:
         raise SpecError(rule, f"a rule has no {', '.join(sorted(unknown))}")
-    match = rule.get("match") or {}
+    match = rule.get("match", {})
     if not isinstance(match, dict):
         raise SpecError(rule, "match is an object of field and value")
     names = ("kind", "tool", "value", "probability", "times")

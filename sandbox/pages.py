@@ -61,11 +61,7 @@ async def home(request: web.Request) -> web.Response:
     """GET /: the three systems, the last effects of all, and the last requests with what befell them."""
     world = request.app[WORLD]
     newest = sorted(
-        (
-            slip(register, effect)
-            for register in world.registers.values()
-            for effect in register.effects[-20:]
-        ),
+        (slip(register, effect) for register in world.registers.values() for effect in register.effects[-20:]),
         key=lambda shown: str(shown["at"]),
         reverse=True,
     )
@@ -104,9 +100,7 @@ def _words(name: str, content: Mapping[str, Any]) -> tuple[str, str | None]:
         case "tickets":
             return content["title"], content["body"]
         case "mail":
-            return content["subject"], f"to {content['to']}" + (
-                f": {content['body']}" if content["body"] else ""
-            )
+            return content["subject"], f"to {content['to']}" + (f": {content['body']}" if content["body"] else "")
         case _:
             cents = content["amount_cents"]
             return f"{cents // 100:,}.{cents % 100:02d} {content['currency']}", f"for {content['customer']}"
@@ -135,6 +129,4 @@ async def static(request: web.Request) -> web.Response:
     name = request.match_info["name"]
     if name not in STATIC:
         raise web.HTTPNotFound(text=f"no file {name}")
-    return web.Response(
-        body=(HERE / "static" / name).read_bytes(), content_type=STATIC[name], charset="utf-8"
-    )
+    return web.Response(body=(HERE / "static" / name).read_bytes(), content_type=STATIC[name], charset="utf-8")

@@ -37,7 +37,7 @@ class Armed:
 
 
 class FaultPlan:
-    """The faults that are on, in order; every one that strikes a request acts on it.
+    """The faults that are on, in order.
 
     Whether a fault with a probability strikes its n-th request follows from (seed, fault, n) alone, so equal
     seeds give equal sequences; which request is the n-th is up to the callers.
@@ -74,8 +74,15 @@ class FaultPlan:
         self.armed = []
 
     def strike(self, tool: str, facts: Mapping[str, Any]) -> tuple[Fault, ...]:
-        """Choose the faults that a request of `tool` with these fields meets, and count them."""
-        return tuple(armed.fault for armed in self.armed if self._strikes(armed, tool, facts))
+        """Choose the faults that a request of `tool` with these fields meets, and count them.
+
+        Rules come before the spec; of one kind only the first that strikes acts, and the others do not count it.
+        """
+        met: dict[str, Fault] = {}
+        for armed in sorted(self.armed, key=lambda one: one.source != "rule"):
+            if armed.fault.kind not in met and self._strikes(armed, tool, facts):
+                met[armed.fault.kind] = armed.fault
+        return tuple(met.values())
 
     def _strikes(self, armed: Armed, tool: str, facts: Mapping[str, Any]) -> bool:
         if armed.spent or not armed.fault.concerns(tool, facts):

@@ -84,9 +84,7 @@ class Register:
             ids = self._alike.get(key, []) if key is not None else []
             if len(ids) > 1:
                 others = tuple(other for other in ids if other != effect.id)
-                return Repeat(
-                    "call" if why == "call" else "request", ids.index(effect.id) + 1, len(ids), others
-                )
+                return Repeat("call" if why == "call" else "request", ids.index(effect.id) + 1, len(ids), others)
         return None
 
     def surplus(self) -> int:

@@ -72,7 +72,8 @@ class World:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         for register in self.registers.values():
             register.clear()
-        self.billing.clear()
+        self.tickets.forget()
+        self.billing.forget()
         self.access.clear()
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """Fault points for the crash matrix: named places where a test may kill or stop this very process.
 
-`COUNTERFOIL_FAULT=NAME` kills (SIGKILL) at the first hit of NAME, `NAME:N` at the Nth, `NAME:N:stop` stops (SIGSTOP) there.
-Unset, `point` is an empty function. Read once, when the module is imported. A spec of another form is a `ValueError`.
+`COUNTERFOIL_FAULT=NAME` kills (SIGKILL) at the first hit of NAME, `NAME:N` at the Nth, `NAME:N:stop` stops
+(SIGSTOP) there. Unset, `point` is an empty function. Read once, when the module is imported; a spec of another
+form is a `ValueError`.
 """
 
 import os

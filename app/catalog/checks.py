@@ -1,11 +1,11 @@
-"""The checks of single values: addresses, expressions, schemas, header names. Each says what is wrong, or None."""
+"""The checks of single values: addresses, expressions, schemas, headers. Each says what is wrong, or None."""
 
 import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import jmespath
 import jsonschema
@@ -19,10 +19,12 @@ from app.catalog.placeholders import PLACEHOLDERS, fill_url, unknown
 
 TOOL_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-OUR_HEADERS: Final = frozenset(
-    "x-run-id x-thread-id x-corr-id x-tool-call-id x-request-fingerprint x-attempt traceparent host "
-    "content-length content-type transfer-encoding connection expect accept-encoding cookie".split()
-)
+# fmt: off
+OUR_HEADERS: Final = frozenset({
+    "x-run-id", "x-thread-id", "x-corr-id", "x-tool-call-id", "x-request-fingerprint", "x-attempt", "traceparent",
+    "host", "content-length", "transfer-encoding", "connection", "expect", "accept-encoding", "cookie",
+})
+# fmt: on
 SOME_MARKS: Final = dict.fromkeys(PLACEHOLDERS, "x")
 
 
@@ -32,17 +34,20 @@ def url_problem(url: str) -> str | None:
         return f"has {{{wrong[0]}}}; the placeholders are {', '.join(PLACEHOLDERS)}"
     if "${" in url:
         return "has ${…} elsewhere than at its head"
-    if re.search(r"[\s\x00-\x1f\x7f]", url):
-        return "has a space or control character"
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return "has a space or another character that must be percent-encoded"
     try:
         parts = urlsplit(fill_url(url, SOME_MARKS))
-        port_fits = parts.port is None or parts.port > 0
+        return _parts_problem(parts, parts.port)
     except ValueError as error:
         return f"is no address ({error})"
+
+
+def _parts_problem(parts: SplitResult, port: int | None) -> str | None:
     if parts.scheme not in ("http", "https"):
         return "does not begin with http:// or https://"
-    if not parts.hostname or not port_fits:
-        return "names no host"
+    if not parts.hostname or port == 0:
+        return "names no host and port that can be called"
     if parts.username is not None or parts.password is not None:
         return "holds a login; put it in headers, by env:NAME"
     return "has a fragment (#…), which is never sent" if parts.fragment else None

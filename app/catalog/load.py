@@ -1,4 +1,4 @@
-"""`counterfoil.toml` to a `Catalog`: the whole file is read and checked, and every mistake is reported at once."""
+"""`counterfoil.toml` to a `Catalog`: the whole file is checked, and every mistake is reported at once."""
 
 import json
 import re
@@ -19,15 +19,13 @@ PROVIDERS: Final = ("chat", "assistants")
 
 
 def load_catalog(path: Path, environ: Mapping[str, str]) -> Catalog:
-    """The catalog in the file; an empty one where there is no file. Raises `CatalogErrors` with every mistake."""
+    """The catalog in the file; empty where there is no file. Raises `CatalogErrors` with every mistake."""
     if not path.exists():
         return Catalog()
     data, notes = _parsed(path)
     catalog = Catalog(
         tools={name: _tool(notes, name, values, environ) for name, values in _tables(notes, data, "tools")},
-        models=tuple(
-            _model(notes, pattern, values, environ) for pattern, values in _tables(notes, data, "models")
-        ),
+        models=tuple(_model(notes, pattern, values, environ) for pattern, values in _tables(notes, data, "models")),
     )
     for key in data.keys() - {"tools", "models"}:
         notes.unknown_key("", key, ("tools", "models"))
@@ -119,7 +117,7 @@ def _promises(section: Section, repeat: str) -> None:
         section.note(
             "settle_s",
             "is missing, and nothing found proves nothing without it",
-            "the longest time after the timeout in which the effect may still happen or become visible, in seconds",
+            "in seconds, how long after the timeout the effect may still happen or become visible",
         )
     if repeat == "keyed" and not section.given("key_ttl_s"):
         section.note(
@@ -128,9 +126,7 @@ def _promises(section: Section, repeat: str) -> None:
             "how long the tool remembers a key, in seconds; 0: for ever",
         )
     if section.given("key_ttl_s") and repeat != "keyed":
-        section.note(
-            "key_ttl_s", f'means nothing: repeat is "{repeat}"', 'write repeat = "keyed", or leave it out'
-        )
+        section.note("key_ttl_s", f'means nothing: repeat is "{repeat}"', 'write repeat = "keyed", or leave it out')
 
 
 def _lookup(section: Section, repeat: str, environ: Mapping[str, str]) -> Lookup | None:
@@ -158,7 +154,7 @@ def _lookup(section: Section, repeat: str, environ: Mapping[str, str]) -> Lookup
 
 
 def _looked_up_by(url: str) -> str | None:
-    """A call's own mark; else its fingerprint, which equal calls share. A provider may use a call id in many runs."""
+    """By the call's own mark, else by what equal calls share. A call id alone may come again in another run."""
     names = named(url)
     if "effect_key" in names or {"run_id", "tool_call_id"} <= names:
         return "effect_key"
@@ -197,7 +193,9 @@ def _headers(section: Section, environ: Mapping[str, str]) -> dict[str, str]:
             section.note(key, f"{written!r} is not text", 'write text, or "env:NAME"')
             continue
         value = section.secret(key, written, environ)
-        if value is not None and (problem := checks.header_problem(name, value)):
+        if name.lower() == str(section.values.get("key_header", "Idempotency-Key")).lower():
+            section.note(key, "is where the effect key goes", "leave it out, or name another key_header")
+        elif value is not None and (problem := checks.header_problem(name, value)):
             section.note(key, problem, "another name, or a plain value")
         headers[name] = value or ""
     return headers

@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class CatalogMistake:
-    """One mistake. `table`: "tools.create_ticket"; `key`: "lookup.url", or "" for the whole table; `line` when known."""
+    """One mistake. `table`: "tools.create_ticket"; `key`: "lookup.url", "" for the whole table; `line` if known."""
 
     file: str
     line: int | None
@@ -30,7 +30,7 @@ class CatalogMistake:
         return f"{place}: {what + ': ' if what else ''}{self.problem}; {self.wanted}"
 
 
-class CatalogErrors(Exception):
+class CatalogErrors(Exception):  # noqa: N818 - it is many
     """Every mistake of a catalog, one line each."""
 
     def __init__(self, mistakes: Iterable[CatalogMistake]) -> None:
@@ -48,9 +48,7 @@ class Notes:
 
     def add(self, table: str, key: str, problem: str, wanted: str) -> None:
         """Note one mistake."""
-        self.mistakes.append(
-            CatalogMistake(self._file, self._line_of(table, key), table, key, problem, wanted)
-        )
+        self.mistakes.append(CatalogMistake(self._file, self._line_of(table, key), table, key, problem, wanted))
 
     def at_line(self, line: int | None, problem: str, wanted: str) -> None:
         """Note a mistake of the file itself."""

@@ -1,4 +1,4 @@
-"""`{effect_key}` and its kind in URLs and bodies; `${NAME:-default}` at the head of a URL; `env:NAME` for secrets."""
+"""`{effect_key}` and its kind in URLs and bodies; `${NAME:-default}` at the head of a URL."""
 
 import re
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ def fill(value: Any, marks: Mapping[str, str]) -> Any:
 
 
 def expand_head(url: str, environ: Mapping[str, str]) -> str:
-    """`url` with a leading `${NAME}` or `${NAME:-default}` replaced; KeyError(NAME) when unset and without default."""
+    """`url` with a leading `${NAME}` or `${NAME:-default}` replaced; KeyError(NAME) when there is neither."""
     head = _HEAD.match(url)
     if head is None:
         return url

@@ -1,4 +1,4 @@
-"""Reads one TOML table key by key, noting what does not fit and going on, so that all mistakes show at once."""
+"""Reads one TOML table key by key, noting what does not fit and going on: all mistakes show at once."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ _TYPES: Final = {"text": str, "a table": dict, "true or false": bool}
 
 
 class Section:
-    """One table of the catalog. Each `take_…` returns the value, or the default after noting why there is none."""
+    """One table of the catalog. Each `take_…` returns the value, or the default after noting what is wrong."""
 
     def __init__(self, notes: Notes, table: str, values: Mapping[str, Any], prefix: str = "") -> None:
         self.notes = notes
@@ -108,9 +108,7 @@ class Section:
             url = expand_head(text, environ)
         except KeyError as unset:
             name = unset.args[0]
-            self.note(
-                key, f"the environment has no {name}", f"set {name}, or give a default: ${{{name}:-http://…}}"
-            )
+            self.note(key, f"the environment has no {name}", f"set {name}, or give a default: ${{{name}:-http://…}}")
             return ""
         if problem := check(url):
             self.note(key, f"{url!r} {problem}", 'write an address, like "https://tools.example/tickets"')

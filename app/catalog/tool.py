@@ -1,6 +1,6 @@
 """What the catalog says of tools and models, once it is known to make sense: plain values, read by everyone.
 
-A call copies its tool's `Contract` when its round commits, so that a later catalog cannot change what was promised.
+A call copies its tool's `Contract` when its round commits: a later catalog cannot change what was promised.
 """
 
 import fnmatch
@@ -20,9 +20,9 @@ NO_ARGUMENTS: Final[Mapping[str, Any]] = {"type": "object", "properties": {}}
 
 @dataclass(frozen=True)
 class Lookup:
-    """How to look an effect up. `found`, `id`: JMESPath to the list of effects in the reply, and to the id in one of them.
+    """How to look an effect up. `found`: JMESPath to the effects in the reply; `id`: to the id within one.
 
-    `by`: "effect_key" when the URL names this one call, "fingerprint" when it can only name calls that look alike.
+    `by`: "effect_key" when the URL names this one call, "fingerprint" when it names all that look alike.
     """
 
     url: str
@@ -64,7 +64,7 @@ class Contract:
 
 @dataclass(frozen=True)
 class Tool:
-    """One entry of `[tools.*]`: where to call it, what to send, what it promises. Header values hold secrets."""
+    """One entry of `[tools.*]`: where to call it, what to send, what it promises. `headers` holds secrets."""
 
     name: str
     url: str
@@ -100,7 +100,7 @@ class Tool:
         return fill_url(self.contract.lookup.url, marks)
 
     def request_body(self, arguments: Mapping[str, Any], marks: Mapping[str, str]) -> dict[str, Any]:
-        """The arguments with the catalog's `body` merged in; where both name a value, the catalog's stands."""
+        """The arguments with the catalog's `body` merged in; where both have a value, the catalog's stands."""
         return _merged(arguments, fill(self.body, marks))
 
     @cached_property
@@ -110,7 +110,7 @@ class Tool:
 
 
 def check_arguments(tool: Tool, arguments: object) -> str | None:
-    """What is wrong with a call's arguments, in words for the model; None when they fit. Holds payload: never log it."""
+    """What is wrong with a call's arguments, in words for the model, else None. Holds payload: never log it."""
     if not isinstance(arguments, dict):
         return "the arguments must be a JSON object"
     try:

@@ -1,4 +1,4 @@
-"""What makes two tool calls equal, and what makes all attempts of one call the same (design, section 2). Pure."""
+"""What makes two calls equal, and what all attempts of one call share (design, section 2). Pure."""
 
 import hashlib
 import hmac
@@ -14,7 +14,8 @@ _INT_LIMIT: Final = 2**53
 def fingerprint(tool: str, arguments: object, key: bytes | None = None) -> str:
     """The SHA-256, or HMAC-SHA-256 with `key`, over the RFC 8785 form of tool name and arguments, in hex.
 
-    `arguments`: the model's text or the value parsed from it, which give the same. Text that is not JSON is taken as it stands.
+    `arguments`: the model's text or the value parsed from it, which give the same. Text that is not JSON is
+    taken as it stands.
     """
     value = _parsed(arguments) if isinstance(arguments, str) else arguments
     data = _canonical({"tool": tool, "arguments": value})
@@ -22,7 +23,7 @@ def fingerprint(tool: str, arguments: object, key: bytes | None = None) -> str:
 
 
 def effect_key(run_id: str, round_number: int, index: int) -> str:
-    """The idempotency key of the call at `index` of a round: the same for all its attempts, 44 safe characters."""
+    """The idempotency key of the call at `index` of a round, for all its attempts: 44 safe characters."""
     origin = json.dumps([run_id, round_number, index]).encode()
     return "eff_" + hashlib.sha256(origin).hexdigest()[:40]
 
@@ -48,7 +49,7 @@ def _canonical(value: Any) -> bytes:
 
 
 def _exact(value: Any) -> Any:
-    """The same value with what RFC 8785 cannot spell made a marked string, so that different numbers stay different."""
+    """The value with what RFC 8785 cannot spell made marked text, so that different numbers stay different."""
     match value:
         case dict():
             return {_exact(name): _exact(item) for name, item in value.items()}

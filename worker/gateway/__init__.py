@@ -1,1 +1,1 @@
-"""The tool gateway's client: sends one attempt, reads what its reply proves. Never sees a database connection."""
+"""The tool gateway's client: sends an attempt, reads what its reply proves. Never sees the database."""

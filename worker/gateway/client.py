@@ -1,7 +1,8 @@
 """One attempt of a tool call over HTTP: sent once or not at all, and told apart (design, 5.5).
 
-The order: build, connect, check `send_by`, write, read. What went wrong before the write is `not_sent`, whatever it was;
-what went wrong after it is `Unknown`. Nothing here retries, follows redirects, keeps cookies or reads proxy settings.
+The order: build, connect, check `send_by`, write, read. What went wrong before the write is `not_sent`,
+whatever it was; what went wrong after it is `Unknown`. Nothing here retries, follows redirects, keeps cookies or
+reads proxy settings.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ from worker.gateway.outcome import (
     read_lookup,
     read_reply,
 )
-from worker.gateway.transport import PERMIT, CheckedRequest, Permit, StaleConnection
+from worker.gateway.transport import PERMIT, CheckedRequest, Permit, StaleConnectionError
 
 IDLE_S: Final = 15.0
 IDLE_ONCE_S: Final = 1.0
@@ -40,7 +41,7 @@ DRAIN_TURNS: Final = 20
 
 @dataclass(frozen=True)
 class ToolRequest:
-    """One attempt. `tool` under the contract that its call copied (`Tool.under`); `arguments` as the model gave them."""
+    """One attempt. `tool`: under the contract that its call copied (`Tool.under`). `arguments`: the model's."""
 
     tool: Tool
     run_id: str
@@ -160,9 +161,11 @@ class Gateway:
         task = asyncio.create_task(self._exchange(exchange))
         try:
             await asyncio.wait({task}, timeout=permit.timeout_s)
+            permit.revoke(f"timeout: not connected within {permit.timeout_s:g} s")
             if not task.done():
                 await _read_what_is_there(task, permit)
         finally:
+            permit.revoke("given up")
             if not task.done():
                 permit.abort()
                 task.cancel()
@@ -173,7 +176,7 @@ class Gateway:
         while True:
             try:
                 return await self._write_and_read(exchange)
-            except StaleConnection:
+            except StaleConnectionError:
                 continue  # nothing was written, and each turn takes one connection out of the pool
             except Exception as error:
                 exchange.error = error
@@ -244,7 +247,7 @@ _PRINTABLE: Final = "!\"#$&'()*+,/:;<=>?@[\\]^`{|}"
 
 
 def _with_query(url: str, arguments: Mapping[str, object]) -> str:
-    """`url` with the arguments as its query: text as it is, a list as one pair each, null left out, the rest as JSON."""
+    """`url` with the arguments as its query: text as it is, a list item by item, null left out, else JSON."""
     pairs = [
         (name, item if isinstance(item, str) else json.dumps(item, allow_nan=False))
         for name, value in arguments.items()

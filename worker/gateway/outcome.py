@@ -1,34 +1,43 @@
-"""What a reply proves, of its own attempt only, and what a lookup answers (design, section 3). Pure, and never raises on a reply.
+"""What a reply proves, of its own attempt only (design, section 3). Pure, and never raises on a reply.
 
-Delivered: it happened. Accepted: it will. Refused: nothing happened. Unknown: nobody can say from this. Each keeps its proof.
+Delivered: it happened. Accepted: it will. Refused: nothing happened. Unknown: nobody can say from this.
+Each keeps its proof.
 """
 
-import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import Any, Final, Literal
 
-import jmespath
-from jmespath.exceptions import JMESPathError
-from jmespath.parser import ParsedResult
+from app.catalog import Tool
+from worker.gateway.lookup import Found, LookupAnswer, NoAnswer, NoneFound, read_lookup
+from worker.gateway.reading import NOT_JSON, REPLY_LIMIT, as_id, find, read_json
 
-from app.catalog import Lookup, Tool
+__all__ = [
+    "REPLY_LIMIT",
+    "Accepted",
+    "Delivered",
+    "Found",
+    "LookupAnswer",
+    "NoAnswer",
+    "NoneFound",
+    "Outcome",
+    "Refused",
+    "Unknown",
+    "read_lookup",
+    "read_reply",
+]
 
-REPLY_LIMIT: Final = 1024 * 1024
 CUT_MARK: Final = "\n[counterfoil: cut here, the reply was over 1 MiB]"
 LONGEST_WAIT_S: Final = 86400.0
-LONGEST_ID: Final = 512
 
 RefusedKind = Literal["not_sent", "refused", "failed"]
 
 
 @dataclass(frozen=True)
 class Delivered:
-    """It happened: a 2xx with JSON, a 204, or a 2xx over 1 MiB (`truncated`). `output`: UTF-8 without NUL, for the model."""
+    """It happened: 2xx with JSON, 204, or 2xx over 1 MiB (`truncated`). `output`: UTF-8 without NUL."""
 
     status: int
     body: bytes
@@ -39,7 +48,7 @@ class Delivered:
 
 @dataclass(frozen=True)
 class Accepted:
-    """A 202 from a tool with `completion_s`: its completion comes later; in doubt after `deadline + completion_s + settle_s`."""
+    """202 from a tool with `completion_s`; in doubt after `deadline + completion_s + settle_s`."""
 
     completion_s: float
     body: bytes
@@ -49,7 +58,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Refused:
-    """Nothing happened. not_sent: no byte was written. refused: the tool promises so. failed: refused for good."""
+    """Nothing happened. not_sent: no byte was written. refused: so the tool promises. failed: for good."""
 
     kind: RefusedKind
     reason: str
@@ -71,14 +80,14 @@ Outcome = Delivered | Accepted | Refused | Unknown
 
 
 def read_reply(status: int, headers: Mapping[str, str], body: bytes, tool: Tool) -> Outcome:
-    """What a whole reply says. `body`: up to `REPLY_LIMIT` + 1 bytes, that one more saying that it was longer."""
+    """What a whole reply says. `body`: at most `REPLY_LIMIT` + 1 bytes, the last one saying that it was longer."""
     contract, kept = tool.contract, body[:REPLY_LIMIT]
     if status in contract.refused_statuses:
         return Refused("refused", f"status {status}", status, kept, _retry_after_s(headers))
     if 400 <= status < 500 and status not in (408, 409, 425):
         return Refused("failed", f"status {status}", status, kept)
     if status == 202 and contract.completion_s is not None:
-        return Accepted(contract.completion_s, kept, _external_id(_json(body), tool))
+        return Accepted(contract.completion_s, kept, _external_id(read_json(body), tool))
     if status == 202:
         return Unknown("status 202, and the tool has no completion_s", status, kept)
     if not 200 <= status < 300:
@@ -92,8 +101,8 @@ def _delivered(status: int, body: bytes, tool: Tool) -> Delivered | Unknown:
     if len(body) > REPLY_LIMIT:
         kept = body[:REPLY_LIMIT]
         return Delivered(status, kept, _cut(kept), truncated=True)
-    value = _json(body)
-    if value is _NOT_JSON:
+    value = read_json(body)
+    if value is NOT_JSON:
         return Unknown(f"status {status}, but the body is not JSON", status, body)
     return Delivered(status, body, body.removeprefix(b"\xef\xbb\xbf"), _external_id(value, tool))
 
@@ -103,55 +112,8 @@ def _cut(body: bytes) -> bytes:
     return (text + CUT_MARK).encode()
 
 
-class _NotJson:
-    pass
-
-
-_NOT_JSON: Final = _NotJson()
-
-
-def _json(body: bytes) -> Any:
-    """The value, or `_NOT_JSON`. UTF-8 only; NaN is not JSON; a long number is."""
-    try:
-        return json.loads(body.decode("utf-8-sig"), parse_constant=_refuse, parse_int=_whole)
-    except (ValueError, RecursionError):
-        return _NOT_JSON
-
-
-def _refuse(constant: str) -> object:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _whole(digits: str) -> int | float:
-    return int(digits) if len(digits) < 4000 else float(digits)  # Python refuses to read longer ones
-
-
-@lru_cache(maxsize=1024)
-def _compiled(expression: str) -> ParsedResult:
-    return jmespath.compile(expression)
-
-
-def _found(expression: str, value: Any) -> Any:
-    """What the JMESPath expression finds; None where it does not fit the value."""
-    try:
-        return _compiled(expression).search(value)
-    except (JMESPathError, TypeError, ValueError, AttributeError, RecursionError):
-        return None
-
-
 def _external_id(value: Any, tool: Tool) -> str | None:
-    return _as_id(_found(tool.external_id, value)) if tool.external_id and value is not _NOT_JSON else None
-
-
-def _as_id(value: Any) -> str | None:
-    """An id that a text column can hold, or None."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    text = str(value)
-    sound = (
-        0 < len(text) <= LONGEST_ID and "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
-    )
-    return text if sound else None
+    return as_id(find(tool.external_id, value)) if tool.external_id and value is not NOT_JSON else None
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:
@@ -170,99 +132,3 @@ def _date(text: str) -> datetime | None:
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Found:
-    """The effects that are there: (external id, the effect as JSON bytes), at least one, each id once."""
-
-    items: Sequence[tuple[str, bytes]]
-
-
-@dataclass(frozen=True)
-class NoneFound:
-    """The system answered, and there is no such effect."""
-
-
-@dataclass(frozen=True)
-class NoAnswer:
-    """The system did not answer the question: nothing is known, ask again."""
-
-    reason: str
-
-
-LookupAnswer = Found | NoneFound | NoAnswer
-
-
-def read_lookup(
-    status: int, body: bytes, lookup: Lookup, headers: Mapping[str, str] | None = None
-) -> LookupAnswer:
-    """What a lookup's reply says. Only a whole 2xx JSON page, in which `found` yields a list, is an answer."""
-    if status in lookup.none_status:
-        return NoneFound()
-    if not 200 <= status < 300 or status in (202, 206):
-        return NoAnswer(f"status {status}")
-    if len(body) > REPLY_LIMIT:
-        return NoAnswer("the reply is over 1 MiB")
-    page = _json(body)
-    if page is _NOT_JSON:
-        return NoAnswer("the reply is not JSON")
-    listed = _found(lookup.found, page)
-    if not isinstance(listed, list):
-        return NoAnswer(f"{lookup.found!r} finds no list in the reply")
-    if sign := _sign_of_more(page, headers or {}):
-        return NoAnswer(f"the reply says that there is more ({sign})")
-    return _items(listed, lookup)
-
-
-def _items(listed: list[Any], lookup: Lookup) -> LookupAnswer:
-    items: dict[str, bytes] = {}
-    for value in listed:
-        external_id = _as_id(_found(lookup.id, value))
-        if external_id is None:
-            return NoAnswer(f"{lookup.id!r} finds no id in one of the effects")
-        items.setdefault(external_id, _bytes(value))
-    return Found(tuple(items.items())) if items else NoneFound()
-
-
-def _bytes(value: Any) -> bytes:
-    try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError:  # half of a surrogate pair
-        return json.dumps(value, separators=(",", ":")).encode()
-
-
-_MORE: Final = frozenset(
-    "hasmore hasnextpage more next nextpage nextpagetoken nexttoken nextcursor nexturl nextlink odata.nextlink "
-    "incomplete incompleteresults truncated istruncated".split()
-)
-_TOTALS: Final = frozenset("total totalcount totalresults totalitems".split())
-_AROUND_PAGES: Final = frozenset("links meta metadata page pageinfo pages paging pagination".split())
-
-
-def _sign_of_more(page: Any, headers: Mapping[str, str]) -> str | None:
-    """Where a page says that it is not the whole list, in any of the usual ways."""
-    for name, value in headers.items():
-        if name.lower() == "link" and 'rel="next"' in value.replace("rel=next", 'rel="next"').lower():
-            return "Link: next"
-    lists = (
-        [len(value) for value in page.values() if isinstance(value, list)] if isinstance(page, dict) else []
-    )
-    for key, plain, value in _page_words(page):
-        if plain in _MORE and value not in (None, False, "", 0, [], {}):
-            return key
-        # A count over several lists belongs to none of them.
-        if plain in _TOTALS and type(value) in (int, float) and lists and math.ceil(value) > max(lists):
-            return key
-    return None
-
-
-def _page_words(page: Any) -> Iterator[tuple[str, str, Any]]:
-    """The keys of a page and of the tables around its paging, as written and without case and punctuation."""
-    if not isinstance(page, dict):
-        return
-    for key, value in page.items():
-        plain = key.lower().lstrip("@_$").replace("_", "").replace("-", "")
-        yield key, plain, value
-        if plain in _AROUND_PAGES and isinstance(value, dict):
-            yield from _page_words(value)

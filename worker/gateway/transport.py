@@ -1,7 +1,8 @@
 """The last check before the wire: one permit, one write, not after `send_by`, never on a connection long idle.
 
-aiohttp connects and parses; `CheckedRequest` stands where it would write the first byte. Whether `Permit.written` is set
-is all that later tells "nothing happened" from "nobody can say", so it is set before the write and by nobody else.
+aiohttp connects and parses; `CheckedRequest` stands where it would write the first byte. Whether
+`Permit.written` is set is all that later tells "nothing happened" from "nobody can say", so it is set before
+the write and by nobody else.
 """
 
 import asyncio
@@ -21,21 +22,21 @@ from worker import faults
 _USER_TIMEOUT: Final[int | None] = getattr(socket, "TCP_USER_TIMEOUT", None)
 
 
-class NotWritten(Exception):
+class NotWrittenError(Exception):
     """No byte of the request was written, and none will be."""
 
 
-class StaleConnection(NotWritten):
+class StaleConnectionError(NotWrittenError):
     """The connection from the pool was idle too long, or its other end has closed it: take another."""
 
 
-class WrittenBefore(Exception):
+class WrittenBeforeError(Exception):
     """Somebody, the library's own retry for one, wants to write the request a second time."""
 
 
 @dataclass
 class Permit:
-    """Leave to write one request once. `send_by`: seconds on `clock`. `idle_since`: of connections that were used before."""
+    """Leave to write one request once. `send_by`: seconds on `clock`. `idle_since`: of connections used before."""
 
     clock: Callable[[], float]
     send_by: float
@@ -44,28 +45,39 @@ class Permit:
     idle_since: MutableMapping[ResponseHandler, float]
     written: bool = False
     protocol: ResponseHandler | None = None
+    refusal: NotWrittenError | None = None
 
     def bind(self, connection: Connection) -> None:
-        """Take the connection, unless it has been used before and may have died since. Raises `StaleConnection`."""
+        """Take a connection. Raises `StaleConnectionError` for one out of the pool that may have died or been spoken on."""
         if self.written:
-            raise WrittenBefore("the connection broke, and the request is not written twice")
+            raise WrittenBeforeError("the connection broke, and the request is not written twice")
         self.protocol = protocol = connection.protocol
         assert protocol is not None
         since = self.idle_since.pop(protocol, None)
         if since is not None and (self.clock() - since > self.max_idle_s or self.readable()):
-            raise StaleConnection("idle too long, or closed by the other end")
+            raise StaleConnectionError("idle too long, or the other end has closed it")
+        if protocol.should_close or protocol.writing_paused:
+            # An answer before the request belongs to nobody; read as ours, it would be taken for proof.
+            spoken = "the other end spoke before the request"
+            raise StaleConnectionError(spoken) if since is not None else NotWrittenError(spoken)
 
     def use(self) -> None:
-        """The last check; when it returns, the next thing done is the write. Raises `NotWritten`."""
+        """The last check; when it returns, the next thing done is the write. Raises `NotWrittenError`."""
+        if self.refusal is not None:
+            raise self.refusal
         transport = self._transport()
         if transport is None or transport.is_closing():
-            raise NotWritten("the connection was closed before the first byte")
+            raise NotWrittenError("the connection was closed before the first byte")
         self._limit_kernel(transport)
         late_s = self.clock() - self.send_by
         if late_s > 0:
-            raise NotWritten(f"{late_s:.3f} s past send_by")
+            raise NotWrittenError(f"{late_s:.3f} s past send_by")
         self.written = True
         faults.point("checked")
+
+    def revoke(self, reason: str) -> None:
+        """From now on nothing may be written that has not been."""
+        self.refusal = self.refusal or NotWrittenError(reason)
 
     def used(self) -> None:
         """The reply has been read whole: from now on the connection is idle."""
@@ -108,20 +120,23 @@ class CheckedRequest(aiohttp.ClientRequest):
         """Without a body the first byte is written in here; with one, in `write_bytes`."""
         permit = PERMIT.get()
         permit.bind(conn)
-        if self.body:
-            return await super().send(conn)
-        permit.use()
+        if not self.body:
+            permit.use()
         response = await super().send(conn)
-        faults.point("written")
+        if not self.body:
+            faults.point("written")
+        elif permit.refusal is not None:  # from Python 3.12 on, `write_bytes` has run already
+            raise permit.refusal
         return response
 
     async def write_bytes(self, writer: Any, conn: Connection, content_length: int | None = None) -> None:
         """Headers and body go out in here, as one write."""
+        permit = PERMIT.get()
         try:
-            if self.body:
-                PERMIT.get().use()
-        except NotWritten as refusal:
+            permit.use()
+        except NotWrittenError as refusal:
             # The reader waits for an answer that will not come: hand it the reason.
+            permit.refusal = refusal
             assert conn.protocol is not None
             conn.protocol.set_exception(refusal)
             return

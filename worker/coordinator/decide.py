@@ -30,16 +30,13 @@ OPERATOR_RETRY: Final = "operator_retry"
 
 @dataclass(frozen=True)
 class Elder:
-    """What an equal call asked for earlier means for one that is held by it.
+    """What equal calls asked for earlier mean for one that is held by them.
 
-    open: (run, call) of an earlier equal call that is not settled, and its state; holder_state: what became of
-    the call that this one was held by. output is the holder's, once it succeeded.
+    open_state: of the newest that is not settled. holder_state: of the call that this one was held by, settled.
     """
 
-    open_key: tuple[str, str] | None = None
     open_state: CallState | None = None
     holder_state: CallState | None = None
-    holder_external_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -206,13 +203,13 @@ def _unsent(call: CallView, run: RunView, now: datetime) -> CallPlan:
 def _held(call: CallView, run: RunView, now: datetime) -> CallPlan:
     """Shares the fate of an equal call asked for earlier: the user who clicks again during the spinner."""
     elder = call.elder or Elder()
-    if elder.open_key is not None and elder.open_state == CallState.NEEDS_OPERATOR:
+    if elder.open_state == CallState.NEEDS_OPERATOR:
         if call.contract.when_in_doubt == "tell_model":
             told = Move(CallState.CANCELLED, "elder_needs_operator", OUTCOME_UNKNOWN, told=True)
             return CallPlan(Rest(), told)
         again = Wait(after(now, WATCH_S))
         return CallPlan(again, _changed(call, _to_operator(call, run, "elder_needs_operator")))
-    if elder.open_key is not None:
+    if elder.open_state is not None:
         return CallPlan(Wait(after(now, WATCH_S)))
     if elder.holder_state == CallState.SUCCEEDED:
         return CallPlan(Rest(), Move(CallState.SUCCEEDED, "shared", share=True))

@@ -41,11 +41,16 @@ def _refuse(constant: str) -> object:
 
 def _canonical(value: Any) -> bytes:
     try:
-        return rfc8785.dumps(value)
-    except rfc8785.CanonicalizationError:
-        return rfc8785.dumps(_exact(value))
+        return _rfc8785(value)
     except RecursionError:  # rfc8785 is Python all the way down; the standard library's encoder goes deeper
         return json.dumps(value, sort_keys=True).encode()
+
+
+def _rfc8785(value: Any) -> bytes:
+    try:
+        return rfc8785.dumps(value)
+    except ValueError:  # a number or half a character that it cannot spell
+        return rfc8785.dumps(_exact(value))
 
 
 def _exact(value: Any) -> Any:

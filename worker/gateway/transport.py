@@ -48,7 +48,7 @@ class Permit:
     refusal: NotWrittenError | None = None
 
     def bind(self, connection: Connection) -> None:
-        """Take a connection. Raises `StaleConnectionError` for one out of the pool that may have died or been spoken on."""
+        """Take a connection. Raises `StaleConnectionError` for one out of the pool that may have died."""
         if self.written:
             raise WrittenBeforeError("the connection broke, and the request is not written twice")
         self.protocol = protocol = connection.protocol

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from aiohttp import web
+from yarl import URL
 
 from sandbox.calls import WORLD
 from sandbox.faults import KINDS, SpecError, make_fault, parse_rule, parse_spec
@@ -57,6 +58,8 @@ async def set_faults(request: web.Request) -> web.Response:
         else:
             _obey(plan, _said(await request.text()))
     except SpecError as error:
+        if is_form:
+            raise web.HTTPSeeOther(URL(_page_of(request)).with_query(wrong=str(error))) from None
         return web.json_response({"error": "bad_faults", "message": str(error)}, status=400)
     log("info", "faults", **plan.to_json())
     if is_form:
@@ -96,9 +99,9 @@ def _obey_form(plan: FaultPlan, form: Mapping[str, str]) -> None:
         case "add":
             names = ("kind", "tool", "value", "probability", "times")
             parts: dict[str, Any] = {name: form.get(name) for name in names}
-            plan.add([make_fault("the form", **parts)], "spec")
+            plan.add([make_fault(form.get("kind"), **parts)], "spec")
         case "remove":
-            plan.remove(int(form.get("number", "0") or 0))
+            plan.remove(int(form.get("number", "")) if form.get("number", "").isdecimal() else 0)
         case "spec":
             _obey(plan, form.get("spec", ""))
         case "clear":

@@ -12,7 +12,6 @@ from sandbox.calls import WORLD
 from sandbox.effect import Effect, iso
 from sandbox.faults import KINDS, TOOLS
 from sandbox.register import Register
-from sandbox.world import World
 
 HERE: Final = Path(__file__).parent
 SHOWN: Final = 200
@@ -42,6 +41,18 @@ SYSTEMS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 
 
+MARKS: Final = {
+    "request_fingerprint": "fingerprint",
+    "run_id": "run",
+    "thread_id": "thread",
+    "corr_id": "corr",
+    "tool_call_id": "call",
+    "attempt": "attempt",
+    "idempotency_key": "key",
+    "external_ref": "ref",
+}
+
+
 def _clock(moment: str) -> str:
     """Cut an ISO moment to its time of day."""
     return moment[11:23]
@@ -61,12 +72,14 @@ async def home(request: web.Request) -> web.Response:
     """GET /: the three systems, the last effects of all, and the last requests with what befell them."""
     world = request.app[WORLD]
     newest = sorted(
-        (slip(register, effect) for register in world.registers.values() for effect in register.effects[-20:]),
+        (slip(register, effect) for register in world.registers.values() for effect in register.effects[-10:]),
         key=lambda shown: str(shown["at"]),
         reverse=True,
     )
+    for shown in newest:
+        shown["marks"] = {name: shown["marks"][name] for name in ("run", "call", "attempt") if name in shown["marks"]}
     entries = world.access.find({}, limit=25)[::-1]
-    return _page("home.html", world, page="/", slips=newest[:20], entries=entries)
+    return _page("home.html", request, page="/", slips=newest[:10], entries=entries)
 
 
 async def system(request: web.Request) -> web.Response:
@@ -76,7 +89,7 @@ async def system(request: web.Request) -> web.Response:
     register = world.registers[name]
     slips = [slip(register, effect) for effect in islice(reversed(register.effects), SHOWN)]
     hidden = len(register.effects) - len(slips)
-    return _page("system.html", world, page=f"/{name}.html", name=name, slips=slips, hidden=hidden)
+    return _page("system.html", request, page=f"/{name}.html", name=name, slips=slips, hidden=hidden)
 
 
 def slip(register: Register, effect: Effect) -> dict[str, Any]:
@@ -90,7 +103,7 @@ def slip(register: Register, effect: Effect) -> dict[str, Any]:
         "at": iso(effect.created_at),
         "head": head,
         "text": text,
-        "marks": {mark.replace("_", " "): value for mark, value in marks.items() if value is not None},
+        "marks": {MARKS[mark]: value for mark, value in marks.items() if value is not None},
         "repeat": register.repeat(effect),
     }
 
@@ -106,7 +119,8 @@ def _words(name: str, content: Mapping[str, Any]) -> tuple[str, str | None]:
             return f"{cents // 100:,}.{cents % 100:02d} {content['currency']}", f"for {content['customer']}"
 
 
-def _page(template: str, world: World, **facts: Any) -> web.Response:
+def _page(template: str, request: web.Request, **facts: Any) -> web.Response:
+    world = request.app[WORLD]
     counts = {
         name: {"all": len(register.effects), "surplus": register.surplus()}
         for name, register in world.registers.items()
@@ -118,6 +132,7 @@ def _page(template: str, world: World, **facts: Any) -> web.Response:
         seed=world.plan.seed,
         kinds=KINDS,
         tools=TOOLS,
+        wrong=request.query.get("wrong"),
         **facts,
     )
     body = html.encode("utf-8", "replace")  # a lone surrogate in a title must not cost the page

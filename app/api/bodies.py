@@ -1,0 +1,125 @@
+"""Reads a request's body: size, JSON, characters that Postgres cannot store, types; each mistake is a 400."""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from flask import g, request
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails, from_json
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+
+from app import errors
+from app.api.wire import UNION_TAGS, Body
+
+B = TypeVar("B", bound=Body)
+
+MOST_BYTES: Final = 8 * 1024 * 1024
+MOST_DRAINED: Final = 64 * 1024 * 1024
+NUL: Final = "\x00"
+
+KINDS: Final[dict[str, type[errors.BadRequest]]] = {
+    "string_too_long": errors.TooLong,
+    "too_long": errors.TooMany,
+    "greater_than_equal": errors.TooSmall,
+    "less_than_equal": errors.TooLarge,
+    "unsupported_tool": errors.UnsupportedTool,
+    "unsupported_content_type": errors.UnsupportedContent,
+}
+
+
+def raw_body() -> bytes:
+    """The body's bytes, read once. Raises `BodyTooLarge`."""
+    if "raw_body" not in g:
+        try:
+            g.raw_body = request.get_data(cache=False)
+        except RequestEntityTooLarge:
+            drain()
+            raise errors.BodyTooLarge from None
+        except ClientDisconnected:
+            raise errors.BadRequest(problem="The request's body broke off.") from None
+    body: bytes = g.raw_body
+    return body
+
+
+def drain() -> None:
+    """Reads on for a while: a client that is still sending when the connection closes misses the answer."""
+    stream = request.environ["wsgi.input"]
+    left = MOST_DRAINED
+    while left > 0 and (chunk := stream.read(65536)):
+        left -= len(chunk)
+
+
+def read_body(kind: type[B], *, exists: Callable[[], object] | None = None) -> B:
+    """The body as its type. `exists` raises when the path names what is not there: that comes first."""
+    try:
+        return parse(kind, raw_body())
+    except errors.ApiError:
+        if exists is not None:
+            exists()
+        raise
+
+
+def parse(kind: type[B], raw: bytes) -> B:
+    """Bytes as a type of requests; an empty body is an empty object. Raises `BadRequest`."""
+    value = decode(raw)
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        raise explain(error.errors(include_url=False, include_context=False)[0]) from None
+
+
+def decode(raw: bytes) -> Any:
+    """JSON without what Postgres cannot store."""
+    if not raw:
+        return {}
+    try:
+        value = from_json(raw, allow_inf_nan=False)
+    except ValueError as error:
+        problem = f"We could not parse the JSON body of your request: {error}."
+        raise errors.BadRequest(problem=problem) from None
+    if b"\\u0000" in raw and has_nul(value):
+        raise errors.BadRequest(problem="The body must not contain the character U+0000.")
+    return value
+
+
+def has_nul(value: Any) -> bool:
+    """Whether U+0000 stands anywhere, keys included; decoding bounds the depth."""
+    if isinstance(value, str):
+        return NUL in value
+    if isinstance(value, dict):
+        return any(has_nul(key) or has_nul(item) for key, item in value.items())
+    return isinstance(value, list) and any(has_nul(item) for item in value)
+
+
+def explain(error: ErrorDetails) -> errors.BadRequest:
+    """The first mistake as the envelope tells it; `param` is the field of the body that it lies in."""
+    places = [place for place in error["loc"] if place not in UNION_TAGS and place != "[key]"]
+    param = str(places[0]) if places else None
+    field = "".join(f"[{place}]" if isinstance(place, int) else f".{place}" for place in places).lstrip(".")
+    problem = error["msg"][:1].lower() + error["msg"][1:]
+    kind = kind_of(error)
+    return kind(param=param, field=field or "body", problem=problem)
+
+
+def kind_of(error: ErrorDetails) -> type[errors.BadRequest]:
+    """Which error a mistake is."""
+    name, value = error["type"], error["input"]
+    if name == "missing":
+        return errors.MissingParameter
+    if name.endswith("_type") and name not in KINDS:
+        return errors.InvalidType
+    if name in {"literal_error", "union_tag_invalid"} and not isinstance(value, str):
+        return errors.InvalidType
+    numeric = name in {"greater_than_equal", "less_than_equal"}
+    if (numeric and isinstance(value, float)) or (name == "too_long" and isinstance(value, dict)):
+        return errors.InvalidValue
+    return KINDS.get(name, errors.InvalidValue)
+
+
+def stored(value: Any) -> str:
+    """A value as JSON text for the database. Raises `InvalidValue` for numbers that JSON cannot hold."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        raise errors.InvalidValue(field="body", problem="a number in it is too large") from None

@@ -1,0 +1,22 @@
+"""Payloads: arguments and outputs of calls, bytes that only one table holds."""
+
+from uuid import UUID, uuid4
+
+from sql.ledger import Payload
+
+
+def text_of(content: bytes | None, key_id: str | None) -> str | None:
+    """A payload as text; None when there is none, or it has been scrubbed or cannot be decrypted."""
+    if content is None or key_id is not None:
+        return None
+    return bytes(content).decode("utf-8", "replace")
+
+
+def new_payload(text: str) -> Payload:
+    """A payload to store."""
+    return Payload(payload_id(), text.encode())
+
+
+def payload_id() -> UUID:
+    """A new payload's id."""
+    return uuid4()

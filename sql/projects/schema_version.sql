@@ -1,0 +1,1 @@
+select v.version_num from counterfoil.alembic_version as v;

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DATA_LINES: Final = ("DETAIL:", "CONTEXT:", "LINE ", "QUERY:")  # of a database error: they quote rows
 
+FIRST: Final = ("timestamp", "level", "service", "event")
+
 
 def configure(service: str, *, level: int = logging.INFO) -> None:
     """Set up logging for this process, whose name every line carries; call once, before the first line."""
@@ -27,7 +29,7 @@ def configure(service: str, *, level: int = logging.INFO) -> None:
         processors=[
             *shared,
             structlog.processors.format_exc_info,
-            without_data,
+            arranged,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -56,7 +58,7 @@ def formatter(service: str) -> logging.Formatter:
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
-            without_data,
+            arranged,
             structlog.processors.JSONRenderer(),
         ],
     )
@@ -78,9 +80,9 @@ def processors(service: str) -> list[Processor]:
     ]
 
 
-def without_data(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Take out of a traceback what a database error quotes from rows."""
+def arranged(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Take out of a traceback what a database error quotes from rows; put what all lines have first."""
     if isinstance(text := line.get("exception"), str):
         kept = (part for part in text.splitlines() if not part.startswith(DATA_LINES))
         line["exception"] = "\n".join(kept)
-    return line
+    return {name: line[name] for name in (*FIRST, *line) if name in line}

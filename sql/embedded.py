@@ -97,6 +97,7 @@ class EmbeddedPostgres:
             try:
                 fcntl.flock(users, fcntl.LOCK_SH)
                 self._make_place()
+                self._check_owner()
                 self._ensure_answers()
                 self._ensure_database()
             except BaseException:
@@ -108,8 +109,10 @@ class EmbeddedPostgres:
         """Leave; the last user stops the server. Data stay."""
         if self._users is None:
             return
-        users, self._users = self._users, None
+        mine, self._users = self._users, None
         with self._starting():
+            os.close(mine)
+            users = open_lock(self.home / "postgres.users")  # anew: a child may share the one just closed
             try:
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -197,9 +200,7 @@ class EmbeddedPostgres:
         except FileExistsError:
             found = folder.lstat()
             if found.st_uid != owner.st_uid or found.st_mode & 0o170077 != 0o040000:
-                raise EmbeddedError(
-                    f"{folder} must be a folder of mode 0700 owned by the server's account"
-                ) from None
+                raise EmbeddedError(f"{folder} must be a folder of mode 0700 owned by the server's account") from None
 
     # The server ----------------------------------------------------------------------------------
 
@@ -212,8 +213,9 @@ class EmbeddedPostgres:
         """Start the server unless it answers, whatever a crash left behind."""
         if self._ping() == Ping.OK:
             return
-        self._check_owner()
         binaries = find_binaries(self.data)
+        for unfinished in self.place.glob("data.*"):  # its starter was killed; perhaps initdb still runs in it
+            shutil.rmtree(unfinished, ignore_errors=True)
         if not (self.data / "PG_VERSION").exists():
             self._create_cluster(binaries)
         if self._await_survivors():
@@ -304,9 +306,7 @@ class EmbeddedPostgres:
                     if (
                         time.monotonic() - unreachable_since > 10
                     ):  # its socket was deleted: nobody can reach it any more
-                        self._run(
-                            [find_binaries(self.data) / "pg_ctl", "stop", "-w", "-m", "fast", "-D", self.data]
-                        )
+                        self._run([find_binaries(self.data) / "pg_ctl", "stop", "-w", "-m", "fast", "-D", self.data])
             if time.monotonic() > give_up:
                 raise EmbeddedError(f"a Postgres in {self.data} did not answer for {START_TIMEOUT_S} s")
             time.sleep(0.02)
@@ -317,9 +317,8 @@ class EmbeddedPostgres:
 
     def _create_cluster(self, binaries: Path) -> None:
         """`initdb` into a folder that gets its name only when it is complete."""
-        for leftover in self.place.glob("data.*"):
-            shutil.rmtree(leftover)
-        unfinished = self.place / f"data.{os.getpid()}"
+        unfinished = Path(tempfile.mkdtemp(prefix="data.", dir=self.place))
+        shutil.chown(unfinished, self.place.stat().st_uid, self.place.stat().st_gid)
         durable = [] if self.settings.get("fsync") != "off" else ["--no-sync"]
         form = ["-A", "trust", "-U", SUPERUSER, "--locale=C", "-E", "UTF8", "--data-checksums", *durable]
         self._run([binaries / "initdb", *form, "-D", unfinished])
@@ -360,9 +359,7 @@ class EmbeddedPostgres:
         if log is not None and log.exists():
             words = log.read_text(errors="replace")
         lines = [line for line in words.splitlines() if line.strip()]
-        telling = (
-            [line for line in lines if "FATAL" in line or "PANIC" in line or "error" in line] or lines or [""]
-        )
+        telling = [line for line in lines if "FATAL" in line or "PANIC" in line or "error" in line] or lines or [""]
         raise EmbeddedError(f"{Path(command[0]).name} failed ({result.returncode}): {telling[-1].strip()}")
 
 

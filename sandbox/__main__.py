@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sandbox.faults import SpecError, parse_spec
-from sandbox.server import serve
+from sandbox.server import PortTakenError, serve
 from sandbox.trail import TrailError
 from sandbox.world import HomeTakenError, World
 
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
             asyncio.run(serve(world, options.host, options.port, drain_s=drain_s))
         finally:
             world.close()
-    except (SpecError, TrailError, HomeTakenError, OSError, ValueError, OverflowError) as error:
+    except (SpecError, TrailError, HomeTakenError, PortTakenError, OSError, ValueError, OverflowError) as error:
         sys.stderr.write(f"sandbox: {error}\n")
         return 2
     return 0

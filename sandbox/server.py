@@ -1,6 +1,7 @@
 """The process: open the port, say so, serve until SIGTERM."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
@@ -18,18 +19,24 @@ from sandbox.world import World
 BACKLOG: Final = 2048
 
 
+class PortTakenError(Exception):
+    """port {port} of {host} is taken"""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(f"port {port} of {host} is taken")
+
+
 async def serve(world: World, host: str, port: int, *, drain_s: float) -> None:
     """Serve until SIGTERM or SIGINT, then let effects under way happen for `drain_s`; a second one = now.
 
     Port 0 takes a free one; `sandbox.json` in the home names the address as long as it is served. Raises
-    OSError when the port is taken.
+    PortTakenError, and OSError when there is no such address.
     """
     stop, stop_now = _signals()
     runner = web.AppRunner(build_app(world), handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, host, port, backlog=BACKLOG)
     try:
-        await site.start()
+        site = await _listen(runner, host, port)
         announcement = announce(world.home, host, runner.addresses[0][1])
         await stop.wait()
         log("info", "stopping", under_way=len(world.tasks))
@@ -39,6 +46,17 @@ async def serve(world: World, host: str, port: int, *, drain_s: float) -> None:
     finally:
         await runner.cleanup()
     log("info", "stopped")
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> web.TCPSite:
+    site = web.TCPSite(runner, host, port, backlog=BACKLOG)
+    try:
+        await site.start()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortTakenError(host, port) from None
+        raise
+    return site
 
 
 def _signals() -> tuple[asyncio.Event, asyncio.Event]:

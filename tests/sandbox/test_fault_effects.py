@@ -287,6 +287,25 @@ def test_a_reset_drops_what_is_still_under_way(http: httpx.Client, sandbox: Sand
     assert effects(http) == 1
 
 
+@pytest.mark.parametrize("fault", ["latency=3000", "late=3000", "latency_after=3000"])
+def test_a_reset_hangs_up_on_those_who_wait(http: httpx.Client, sandbox: SandboxProcess, fault: str) -> None:
+    set_faults(http, fault)
+    ended: list[type[Exception]] = []
+    waiting = threading.Thread(target=lambda: ended.append(_error_of(sandbox.url)))
+    waiting.start()
+    wait_until(lambda: last_request(http)["answer"] == "open", what="the request's arrival")
+    sandbox.post("/reset")
+    waiting.join()
+    assert ended == [httpx.RemoteProtocolError]
+    assert (effects(http), http.get("/requests").json()) == (0, [])
+
+
+def _error_of(url: str) -> type[Exception]:
+    with pytest.raises(httpx.TransportError) as caught:
+        httpx.post(f"{url}/tools/create_ticket", json=TICKET, timeout=60)
+    return caught.type
+
+
 def test_forgetting_the_audit_leaves_the_faults(http: httpx.Client) -> None:
     first = create(http).json()["ticket_id"]
     set_faults(http, "no_content")

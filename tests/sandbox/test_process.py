@@ -160,8 +160,12 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         ended = run("--home", str(tmp_path), "--port", str(port))
     assert ended.returncode == 2
-    assert ended.stderr.count("\n") == 1
-    assert str(port) in ended.stderr
+    assert ended.stderr == f"sandbox: port {port} of 127.0.0.1 is taken\n"
+
+
+def test_an_address_of_another_machine_is_one_line(tmp_path: Path) -> None:
+    ended = run("--home", str(tmp_path), "--port", "0", "--host", "192.0.2.1")
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
 
 
 @pytest.mark.parametrize(

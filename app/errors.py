@@ -15,15 +15,8 @@ Status choice is behaviour: clients resend by themselves on 408, 409, 429 and ev
 """
 
 import inspect
-from collections.abc import Hashable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from typing import Any, ClassVar
-
-
-@cache
-def form_of(kind: Hashable) -> str:
-    """The message's form: the docstring, on one line."""
-    return " ".join((inspect.getdoc(kind) or "").split())
 
 
 class ApiError(Exception):
@@ -33,9 +26,13 @@ class ApiError(Exception):
     type: ClassVar[str] = "invalid_request_error"
     code: ClassVar[str | None] = None
     headers: ClassVar[Mapping[str, str]] = {}
+    form: ClassVar[str] = "Something went wrong."
+
+    def __init_subclass__(cls) -> None:
+        cls.form = " ".join((inspect.getdoc(cls) or "").split())
 
     def __init__(self, *, param: str | None = None, **fields: object) -> None:
-        super().__init__(form_of(type(self)).format(**fields))
+        super().__init__(self.form.format(**fields))
         self.param = param
 
     def envelope(self) -> dict[str, Any]:

@@ -3,7 +3,9 @@
 Every key is always there, null where it has no value.
 """
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Generic, Literal, TypeVar
+
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from app.api.payloads import text_of
 from sql.assistants import AssistantRow
@@ -13,6 +15,7 @@ from sql.steps import CallRow, StepRow
 from sql.threads import ThreadRow
 
 AnyObject = dict[str, Any]
+T = TypeVar("T")
 
 
 class Assistant(TypedDict):
@@ -183,6 +186,38 @@ class ModelObject(TypedDict):
     object: Literal["model"]
     created: int
     owned_by: str
+
+
+class ListOf(TypedDict, Generic[T]):
+    """A page of a list, in the order asked for."""
+
+    object: Literal["list"]
+    data: list[T]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class ModelList(TypedDict):
+    """All models."""
+
+    object: Literal["list"]
+    data: list[ModelObject]
+
+
+class Problem(TypedDict):
+    """What was wrong; param names the field, code is for programs."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class Envelope(TypedDict):
+    """Every answer with a status of 400 or more."""
+
+    error: Problem
 
 
 def assistant_object(row: AssistantRow) -> Assistant:

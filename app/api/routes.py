@@ -7,7 +7,7 @@ from flask import Blueprint, Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from app import errors
-from app.api import assistants, health, messages, models, runs, steps, submit, threads
+from app.api import assistants, health, messages, models, reference, runs, steps, submit, threads
 from app.api.answers import answer
 from app.api.bodies import MOST_BYTES
 from app.api.services import NAME, PollPace, Services, services
@@ -36,6 +36,7 @@ def add_routes(flask_app: Flask, settings: Settings) -> None:
     api.before_request(authenticate)
     flask_app.register_blueprint(api)
     flask_app.register_blueprint(health.routes)
+    flask_app.register_blueprint(reference.routes)
     flask_app.after_request(name_request)
     flask_app.register_error_handler(errors.ApiError, show_error)
     flask_app.register_error_handler(Exception, show_failure)

@@ -118,9 +118,9 @@ class Chat:
     async def _events(self, response: aiohttp.ClientResponse) -> AsyncIterator[str]:
         stream = EventStream()
         async for chunk in self._chunks(response, ANSWER_LIMIT_BYTES):
-            for data in stream.feed(chunk):
+            for data in filter(str.strip, stream.feed(chunk)):
                 yield data.strip()
-        for data in stream.end():
+        for data in filter(str.strip, stream.end()):
             yield data.strip()
 
     async def _chunks(self, response: aiohttp.ClientResponse, limit_bytes: int) -> AsyncIterator[bytes]:

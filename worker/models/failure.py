@@ -71,7 +71,7 @@ def error_in(body: bytes) -> dict[str, Any]:
     if isinstance(value, list) and value:
         value = value[0]
     if not isinstance(value, dict):
-        return {"message": value}
+        return {"message": value or None}
     if isinstance(value.get("error"), dict):
         return dict(value["error"])
     message = value.get("error") or value.get("message") or value.get("detail")

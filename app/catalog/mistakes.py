@@ -30,7 +30,7 @@ class CatalogMistake:
         return f"{place}: {what + ': ' if what else ''}{self.problem}; {self.wanted}"
 
 
-class CatalogErrors(Exception):  # noqa: N818 - it is many
+class CatalogErrors(Exception):
     """Every mistake of a catalog, one line each."""
 
     def __init__(self, mistakes: Iterable[CatalogMistake]) -> None:

@@ -10,8 +10,10 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from dataclasses import replace
 
+import aiohttp
 import pytest
 
 from app.catalog import Lookup
@@ -27,6 +29,7 @@ from worker.gateway.outcome import (
     Refused,
     Unknown,
 )
+from worker.gateway.transport import PERMIT, CheckedRequest, NotWrittenError, Permit
 
 
 def send(kit, answer, *, send_by_s=5.0, **changes):
@@ -521,3 +524,32 @@ def test_fault_points_kill_before_and_after_the_write(kit, name, requests, metho
         server.closed.acquire(timeout=5)
     assert done.returncode == -signal.SIGKILL
     assert sum(1 for data in seen if data) == requests
+
+
+def test_cookies_are_not_kept(kit):
+    async def run():
+        async with kit.serving(kit.saying("200 OK", b"{}", "Set-Cookie: a=b")) as wire, kit.gateway() as gateway:
+            for _ in range(2):
+                await gateway.send(kit.request_to(wire.url.replace("127.0.0.1", "localhost")), boot_now() + 5)
+            return wire.heads
+
+    heads = asyncio.run(run())
+    assert len(heads) == 2
+    assert not any("Cookie" in head for head in heads)
+
+
+@pytest.mark.parametrize("data", [b"{}", None])
+def test_a_revoked_permit_lets_nothing_out(kit, data):
+    """A connect that ends after the timeout must not write: the outcome has been told."""
+
+    async def run():
+        async with kit.serving(kit.saying("200 OK", b"{}")) as wire:
+            permit = Permit(boot_now, boot_now() + 5, 5.0, 1.0, weakref.WeakKeyDictionary())
+            PERMIT.set(permit)
+            permit.revoke("too late")
+            async with aiohttp.ClientSession(request_class=CheckedRequest) as session:
+                with pytest.raises(NotWrittenError, match="too late"):
+                    await session.request("POST" if data else "GET", wire.url, data=data)
+            return wire.heads, permit.written
+
+    assert asyncio.run(run()) == ([], False)

@@ -43,7 +43,8 @@ def test_404_answers_where_the_catalog_says_so():
 @pytest.mark.parametrize(
     "body",
     [b"", b"null", b"[]", b"{}", b'{"tickets": null}', b'{"tickets": {}}', b'{"tickets": [{}]}', b'{"tickets": [null]}',
-     b'{"tickets": [', b"\xff", b"[" * 100_000, b'{"tickets": [{"ticket_id": ""}]}', b" " * (1024 * 1024) + b'{"tickets": []}'],
+     b'{"tickets": [', b"\xff", b"[" * 100_000, b'{"tickets": [{"ticket_id": ""}]}',
+     b" " * (1024 * 1024) + b'{"tickets": []}'],
 )  # fmt: skip
 def test_what_is_no_list_of_effects_is_no_answer(body):
     assert isinstance(read_lookup(200, body, LOOKUP), NoAnswer)
@@ -51,8 +52,10 @@ def test_what_is_no_list_of_effects_is_no_answer(body):
 
 @pytest.mark.parametrize(
     "more",
-    [{"has_more": True}, {"hasMore": True}, {"next": "/tickets?page=2"}, {"next_page_token": "t"}, {"@odata.nextLink": "x"},
-     {"_links": {"next": {"href": "x"}}}, {"meta": {"pagination": {"next_cursor": "c"}}}, {"total": 2}, {"total_count": 1e999},
+    [{"has_more": True}, {"hasMore": True}, {"next": "/tickets?page=2"}, {"next_page_token": "t"},
+     {"@odata.nextLink": "x"},
+     {"_links": {"next": {"href": "x"}}}, {"meta": {"pagination": {"next_cursor": "c"}}}, {"total": 2},
+     {"total_count": 1e999},
      {"pageInfo": {"hasNextPage": True}}, {"truncated": True}],
 )  # fmt: skip
 def test_a_page_that_says_there_is_more_is_no_answer(more):

@@ -1,0 +1,213 @@
+"""Joins what the sweep kept: requests without ids to runs, effects without fingerprints to requests."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Final
+
+from app.incidents import records as k
+from app.incidents.matching import IMPOSSIBLE, Matcher
+from app.incidents.model import SECOND, Effect, Post, Run
+from app.incidents.records import Record, same_fingerprint
+from app.incidents.sweep import Kept
+
+_APART_US: Final = 75 * SECOND
+_MANY: Final = 60
+_ELSEWHERE_S: Final = 3.0
+
+
+def merge_runs(parts: list[Run]) -> Run:
+    """Return one run made of the parts that the sweep closed at different times."""
+    if len(parts) == 1:
+        return parts[0]
+    whole = Run(parts[0].id)
+    for part in parts:
+        whole.thread = whole.thread or part.thread
+        whole.corr = whole.corr or part.corr
+        whole.records += part.records
+        whole.posts += part.posts
+        whole.status = part.status if part.status else whole.status
+        for post in part.posts:
+            post.run = whole
+    return whole
+
+
+def mend_calls(run: Run) -> None:
+    """Complete call ids that a cut line cut, and name the call of requests whose header is missing."""
+    counts: dict[str, int] = {}
+    for call in [r.call for r in run.records] + [p.call for p in run.posts]:
+        if call is not None:
+            counts[call] = counts.get(call, 0) + 1
+    whole = {}
+    for call, count in counts.items():
+        longer = [other for other in counts if other != call and other.startswith(call)]
+        if count == 1 and len(longer) == 1 and counts[longer[0]] > 1:
+            whole[call] = longer[0]
+    if whole:
+        run.records = [r._replace(call=whole[r.call]) if r.call in whole else r for r in run.records]
+        for post in run.posts:
+            post.call = whole.get(post.call or "", post.call)
+    for post in run.posts:
+        if post.call is None:
+            post.call = _call_by_dispatch(run, post)
+
+
+def _call_by_dispatch(run: Run, post: Post) -> str | None:
+    """Return the only call of the run, or that of the last dispatch before the request that no other answers."""
+    calls = run.calls()
+    if len(calls) <= 1:
+        return calls[0] if calls else None
+    taken = {p.call for p in run.posts}
+    free = [r for r in run.of(k.DISPATCH) if r.call not in taken and r.tool in (post.tool, None)]
+    if not free:
+        return None
+    return min(free, key=lambda r: abs(post.rec.at - r.at)).call
+
+
+def pseudo_posts(run: Run, matcher: Matcher) -> list[Post]:
+    """Return a stand-in for each dispatch of the run for which no gateway log shows a request."""
+    made = []
+    for call in dict.fromkeys(r.call for r in run.of(k.DISPATCH)):
+        posts = sorted((p for p in run.posts if p.call == call), key=matcher.start)
+        dispatches = sorted((r for r in run.of(k.DISPATCH) if r.call == call), key=lambda r: r.at)
+        for record in unanswered(dispatches, posts, matcher):
+            post = Post(record._replace(status=None), pseudo=True)
+            post.run, post.call = run, call
+            sibling = next((p for p in posts if p.fingerprint), None)
+            post.fingerprint = post.fingerprint or (sibling.fingerprint if sibling else None)
+            made.append(post)
+    return made
+
+
+def own_dispatches(dispatches: list[Record], posts: list[Post], matcher: Matcher) -> dict[int, Record]:
+    """Return for the positions of requests the dispatch that each carries; both in the order of time."""
+    if len(dispatches) >= len(posts):
+        spare = len(dispatches) - len(posts)
+        return {i: dispatches[i + (spare if i and spare else 0)] for i in range(len(posts))}
+    chosen: dict[int, Record] = {}
+    for record in dispatches:
+        at = matcher.true(record.source, record.at)
+        free = [i for i in range(len(posts)) if i not in chosen and matcher.start(posts[i]) >= at - SECOND // 2]
+        if free:
+            chosen[free[0]] = record
+    return chosen
+
+
+def unanswered(dispatches: list[Record], posts: list[Post], matcher: Matcher) -> list[Record]:
+    """Return the dispatches that have no request of their own, by count and by time."""
+    spare = len(dispatches) - len(posts)
+    if spare <= 0:
+        return []
+    if not posts:
+        return dispatches
+
+    def distance(record: Record) -> int:
+        at = matcher.true(record.source, record.at)
+        return min(abs(matcher.start(post) - at) for post in posts)
+
+    return sorted(sorted(dispatches, key=distance)[-spare:], key=lambda r: r.at)
+
+
+def adopt_nameless(kept: Kept, pseudo: list[Post]) -> None:
+    """Give requests without any id to a dispatch that waits for one, else to the one owner of equal requests."""
+    for cluster in kept.clusters:
+        for post in cluster.posts:
+            if post.run is None and post.thread is None and post.corr is None:
+                _adopt(kept.matcher, post, cluster.posts, pseudo)
+
+
+def _adopt(matcher: Matcher, post: Post, equals: list[Post], pseudo: list[Post]) -> None:
+    start = matcher.start(post)
+    waiting = [
+        p for p in pseudo
+        if p.run and (p.tool in (post.tool, None) or post.tool is None)
+        and -2 * SECOND <= start - matcher.start(p) <= 30 * SECOND
+        and (p.fingerprint is None or same_fingerprint(p.fingerprint, post.fingerprint))
+    ]  # fmt: skip
+    if post.call is not None:
+        waiting = [p for p in waiting if p.call == post.call]
+    if waiting:
+        best = min(waiting, key=lambda p: abs(start - matcher.start(p)))
+        pseudo.remove(best)
+        post.run, post.call = best.run, best.call
+    else:
+        same = [p for p in equals if p.run and same_fingerprint(p.fingerprint, post.fingerprint)]
+        if len({p.run.id for p in same if p.run}) != 1:
+            return
+        post.run = same[0].run
+        post.call = post.call or (same[0].call if len({p.call for p in same}) == 1 else None)
+    post.by_time = True
+    if post.run is not None:
+        post.run.posts.append(post)
+
+
+def place_effects(effects: list[Effect], posts: list[Post], matcher: Matcher) -> list[Effect]:
+    """Give effects that no fingerprint placed to requests that have none; return those that nothing takes."""
+    left: list[Effect] = []
+    for some_effects, some_posts in _chunks(effects, posts, matcher):
+        if len(some_effects) <= _MANY and len(some_posts) <= _MANY:
+            left += _assign_few(some_effects, some_posts, matcher)
+        else:
+            left += _assign_many(some_effects, some_posts, matcher)
+    for effect in left:
+        if effect.fallback is not None:
+            matcher.link(effect, effect.fallback)
+    return [effect for effect in left if effect.post is None]
+
+
+def _penalty(effect: Effect, post: Post) -> float:
+    """An effect that fits a known request goes elsewhere only within that request's run."""
+    back = effect.fallback
+    if back is None or (back.run is not None and back.run is post.run):
+        return 0.0
+    return _ELSEWHERE_S
+
+
+def _assign_few(effects: list[Effect], posts: list[Post], matcher: Matcher) -> list[Effect]:
+    pairs = []
+    for effect in effects:
+        for post in posts:
+            cost = matcher.cost(effect, post) + _penalty(effect, post)
+            if cost < IMPOSSIBLE:
+                pairs.append((cost, matcher.at(effect), matcher.start(post), effect, post))
+    return _cheapest_first(effects, pairs, matcher)
+
+
+def _assign_many(effects: list[Effect], posts: list[Post], matcher: Matcher) -> list[Effect]:
+    ordered = sorted(posts, key=matcher.start)
+    starts = [matcher.start(post) for post in ordered]
+    pairs = []
+    for effect in effects:
+        at = matcher.at(effect)
+        for position in range(bisect_left(starts, at - _APART_US), bisect_left(starts, at + 11 * SECOND)):
+            cost = matcher.cost(effect, ordered[position]) + _penalty(effect, ordered[position])
+            if cost < IMPOSSIBLE:
+                pairs.append((cost, at, starts[position], effect, ordered[position]))
+    return _cheapest_first(effects, pairs, matcher)
+
+
+def _cheapest_first(
+    effects: list[Effect], pairs: list[tuple[float, int, int, Effect, Post]], matcher: Matcher
+) -> list[Effect]:
+    taken: set[int] = set()
+    for _, _, _, effect, post in sorted(pairs, key=lambda pair: pair[:3]):
+        if effect.post is None and id(post) not in taken:
+            taken.add(id(post))
+            matcher.link(effect, post)
+            post.fingerprint = post.fingerprint or effect.rec.fingerprint
+    return [effect for effect in effects if effect.post is None]
+
+
+def _chunks(effects: list[Effect], posts: list[Post], matcher: Matcher) -> Iterable[tuple[list[Effect], list[Post]]]:
+    """Split both where nothing happens for longer than an effect may be from its request."""
+    items: list[tuple[int, int, Effect | Post]] = [(matcher.at(e), 0, e) for e in effects]
+    items += [(matcher.start(p), 1, p) for p in posts]
+    items.sort(key=lambda item: item[:2])
+    cuts = [0] + [i for i, (a, b) in enumerate(pairwise(items), 1) if b[0] - a[0] > _APART_US] + [len(items)]
+    for start, end in pairwise(cuts):
+        part = [item[2] for item in items[start:end]]
+        some = [thing for thing in part if isinstance(thing, Effect)]
+        if some:
+            yield some, [thing for thing in part if isinstance(thing, Post)]

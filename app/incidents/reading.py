@@ -1,0 +1,119 @@
+"""Opens logs as they lie about: plain or gzip, a file or standard input, any line end, and never all at once."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+CHUNK_BYTES: Final = 1 << 20
+LONGEST_LINE: Final = 1 << 20
+
+Progress = Callable[[int], None]
+
+
+class UnusableInputError(Exception):
+    """{file}: line {line}: {wrong}"""
+
+    def __init__(self, file: str, line: int, wrong: str) -> None:
+        """Say which file, which line, and what is wrong with it."""
+        super().__init__(f"{file}: line {line}: {wrong}")
+        self.file, self.line, self.wrong = file, line, wrong
+
+
+class _Counting(io.RawIOBase):
+    """Passes bytes through and reports how many, so that progress is measured before decompression."""
+
+    def __init__(self, inner: BinaryIO, progress: Progress | None) -> None:
+        self._inner, self._progress = inner, progress
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        data = self._inner.read(len(view))
+        view[: len(data)] = data
+        if self._progress:
+            self._progress(len(data))
+        return len(data)
+
+    def close(self) -> None:
+        if self._inner is not sys.stdin.buffer:
+            self._inner.close()
+        super().close()
+
+
+class LogFile:
+    """One file as text in pieces; `broken` says why it ended early, when it did (gzip cut off)."""
+
+    def __init__(self, file: str, progress: Progress | None = None) -> None:
+        """Open it; raises UnusableInputError when the system will not."""
+        self.file = file
+        self.broken: str | None = None
+        try:
+            raw = sys.stdin.buffer if file == "-" else Path(file).open("rb")  # noqa: SIM115
+        except OSError as error:
+            raise UnusableInputError(file, 0, error.strerror or str(error)) from None
+        self._bytes: BinaryIO = io.BufferedReader(_Counting(raw, progress), CHUNK_BYTES)
+        self._head = self._read_head()
+        if self._head.startswith(b"\x1f\x8b"):
+            self._bytes = gzip.GzipFile(fileobj=self._bytes)  # type: ignore[assignment]
+
+    def _read_head(self) -> bytes:
+        try:
+            return self._bytes.peek(4)[:4]  # type: ignore[attr-defined, no-any-return]
+        except OSError as error:
+            raise UnusableInputError(self.file, 0, error.strerror or str(error)) from None
+
+    def _read(self) -> bytes:
+        try:
+            return self._bytes.read(CHUNK_BYTES)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            self.broken = f"compressed data end early or are damaged ({error})"
+            return b""
+        except OSError as error:
+            raise UnusableInputError(self.file, 0, error.strerror or str(error)) from None
+
+    def pieces(self) -> Iterator[str]:
+        """Yield the text in pieces of about a megabyte, line ends made LF, undecodable bytes replaced."""
+        data = self._read()
+        decoder = codecs.getincrementaldecoder(_encoding(data))(errors="replace")
+        held = ""
+        while data:
+            text = held + decoder.decode(data)
+            held = "\r" if text.endswith("\r") else ""
+            text = text[: len(text) - len(held)]
+            yield text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+            data = self._read()
+        tail = held + decoder.decode(b"", final=True)
+        if tail:
+            yield tail.replace("\r", "\n")
+
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """Yield line numbers from 1 and lines without their end; of a line over 1 MiB only its first MiB."""
+        number, carry = 1, ""
+        for piece in self.pieces():
+            lines = (carry + piece).split("\n")
+            carry = lines.pop()
+            for number, line in enumerate(lines, number):  # noqa: B020
+                yield number, line
+            number += 1 if lines else 0
+            carry = carry[:LONGEST_LINE]
+        if carry:
+            yield number, carry
+
+    def close(self) -> None:
+        """Close what was opened; standard input stays open."""
+        self._bytes.close()
+
+
+def _encoding(head: bytes) -> str:
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    return "utf-8-sig"

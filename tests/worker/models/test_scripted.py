@@ -5,6 +5,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.worker.models.builders import assistant, call, request, user
 from worker.models import AskedCall, Failed, Incomplete, Turn, TurnRequest
@@ -242,6 +244,23 @@ def test_settings_do_not_influence_it() -> None:
     }
     entry = {"tool_calls": [{"name": "f"}, {"name": "g"}]}
     assert play(entry, settings=settings) == play(entry)
+
+
+KEYS = st.sampled_from(["say", "tool_calls", "fail", "incomplete", "delay_ms", "chunk_ms", "name", "arguments"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 1) | st.text(st.characters(), max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.lists(JSON, max_size=2), st.integers(0, 2))
+def test_no_script_whatsoever_raises(entries: list[Any], turn: int) -> None:
+    said = ask(request(user(1, json.dumps({"script": entries})), turn=turn))
+    assert said.text is not None or said.calls or said.end is not None
+    assert not (said.calls and said.end)
+    for text in (said.text or "", *(asked.name + asked.arguments for asked in said.calls)):
+        assert "\0" not in text.encode().decode()
 
 
 # Times

@@ -31,7 +31,7 @@ def text_of(name: str) -> str:
     return (_ROOT / folder / f"{file}.sql").read_text(encoding="utf-8")
 
 
-def statement(name: str, read: Callable[[Sequence[Row]], T], **params: object) -> Statement[T]:
+def statement(name: str, read: Callable[[Sequence[Row]], T], /, **params: object) -> Statement[T]:
     """A statement by name, with its parameters."""
     return Statement(name, text_of(name), params, read)
 

@@ -14,10 +14,11 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
+from worker.database import Connect
+
 log = structlog.get_logger()
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-Connect = Callable[[], Awaitable[AsyncConnection[Any]]]
 Perform = Callable[[AsyncConnection[Any], Sequence[Item]], Awaitable[Sequence[Answer]]]
 
 MAX_BATCH: Final = 500

@@ -1,6 +1,7 @@
 """The worker's connections, and the one way to run a transaction on them."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
@@ -11,6 +12,7 @@ from sql.execute import GUARDS
 from sql.statement import Statement, no_rows
 
 T = TypeVar("T")
+Connect = Callable[[], Awaitable[AsyncConnection[Any]]]
 APPLICATION_NAME: Final = "counterfoil worker"
 # So the server says that a wait for synchronous replication was cancelled: committed here, perhaps not there.
 UNCERTAIN_COMMIT: Final = "01000"
@@ -72,3 +74,30 @@ async def ask(connection: AsyncConnection[Any], statement: Statement[T]) -> T:
 async def answer(cursor: AsyncCursor[Any], statement: Statement[T]) -> T:
     """The rows of a statement that was sent."""
     return statement.read(() if statement.read is no_rows else await cursor.fetchall())
+
+
+class OwnConnection:
+    """A connection for statements one at a time; made when needed, and made anew after an error."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._connection: AsyncConnection[Any] | None = None
+        self._turn = asyncio.Lock()
+
+    async def execute(self, statement: Statement[T]) -> T:
+        """The rows of a statement, in a transaction of its own."""
+        async with self._turn:
+            try:
+                if self._connection is None or self._connection.closed:
+                    self._connection = await self._connect()
+                async with transaction(self._connection):
+                    return await ask(self._connection, statement)
+            except (psycopg.Error, OSError):
+                await self.close()
+                raise
+
+    async def close(self) -> None:
+        """Closes the connection; the next statement makes another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()

@@ -7,7 +7,6 @@ never fenced: it is kept whatever became of the lease, and delivered for as long
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from typing import Any, Final, TypeVar
 
 from psycopg import AsyncConnection, AsyncCursor
@@ -15,78 +14,17 @@ from psycopg import AsyncConnection, AsyncCursor
 from sql import context, ledger
 from sql import decisions as d
 from sql import evidence as e
-from sql.ledger import LockedRun, Payload, RunEnd
+from sql.ledger import LockedRun, RunEnd
 from sql.statement import Statement
 from sql.vocabulary import CallState, RunStatus
-from worker.batches import Batcher, Connect
-from worker.database import CommitUncertain, answer, ask, send, transaction
+from worker.batches import Batcher
+from worker.database import CommitUncertain, Connect, answer, ask, send, transaction
 from worker.faults import point
+from worker.records import Applied, Learnt, LearntResult, Write, Written
 
 T = TypeVar("T")
 # A process that lost the database goes on delivering what it learnt for so long.
 EVIDENCE_PATIENCE_S: Final = 300.0
-
-
-class Applied(Enum):
-    """What became of a deciding write."""
-
-    HELD = "held"
-    STALE = "stale"  # something it depends on has changed since: decide again
-    LOST = "lost"  # another epoch: the lease is somebody else's
-    ENDED = "ended"  # its time was over, and it was ended instead
-    UNCERTAIN = "uncertain"  # committed with a warning: treated as not committed
-
-
-@dataclass(frozen=True)
-class Write:
-    """One decision about one run, to be written whole or not at all, under `epoch` and `wakes` as seen.
-
-    intents are dropped, and their calls left `pending`, where an operator has paused the tool. end: the run
-    ends with this write.
-    """
-
-    run_id: str
-    epoch: int
-    wakes: int
-    payloads: tuple[Payload, ...] = ()
-    messages: tuple[d.NewMessage, ...] = ()
-    steps: tuple[d.NewStep, ...] = ()
-    calls: tuple[d.NewCall, ...] = ()
-    intents: tuple[d.Intent, ...] = ()
-    attempt_moves: tuple[e.AttemptMove, ...] = ()
-    call_moves: tuple[d.CallMove, ...] = ()
-    change: d.RunChange | None = None
-    end: RunEnd | None = None
-    tools: tuple[tuple[str, str], ...] = ()  # (tool_call_id, tool) of the intents
-
-
-@dataclass(frozen=True)
-class Written:
-    """What became of a write, and the ids of the calls whose intents were recorded."""
-
-    applied: Applied
-    intended: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Learnt:
-    """Evidence about one call, and what it proves."""
-
-    evidence: e.Evidence
-    payloads: tuple[Payload, ...] = ()
-    attempts: tuple[e.AttemptMove, ...] = ()
-    claim: e.Claim | None = None
-    settlement: e.Settlement | None = None
-    note: e.CallNote | None = None
-    effects: tuple[e.Effect, ...] = ()
-
-
-@dataclass(frozen=True)
-class LearntResult:
-    """What evidence did: settled the call, or contradicted a verdict."""
-
-    settled: bool
-    conflict: bool
 
 
 @dataclass(frozen=True)

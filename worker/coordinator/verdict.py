@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Final
 
 from sql.vocabulary import AttemptState
-from worker.coordinator.lifecycle import NOTHING_HAPPENED
 
 WAITING: Final = frozenset({AttemptState.OPEN, AttemptState.ACCEPTED})
+# Of these nobody knows whether they took effect.
+DOUBTFUL: Final = WAITING | {AttemptState.UNKNOWN}
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ Verdict = Unsent | Happened | NothingHappened | UnderWay | InDoubt
 
 def verdict(attempts: Sequence[AttemptView]) -> Verdict:
     """The verdict over all attempts: success outweighs all, and doubt about one is doubt about the call."""
-    doubtful = tuple(a for a in attempts if a.state not in NOTHING_HAPPENED and a.state != AttemptState.SUCCEEDED)
+    doubtful = tuple(a for a in attempts if a.state in DOUBTFUL)
     if not attempts:
         return Unsent()
     if any(a.state == AttemptState.SUCCEEDED for a in attempts):

@@ -33,11 +33,15 @@ class MessageRow:
 
 @dataclass(frozen=True)
 class PastCallRow:
-    """A call of a run's thread, up to that run; arguments and output as stored, perhaps encrypted or scrubbed."""
+    """A call of a run's thread, up to that run; arguments and output as stored, perhaps encrypted or scrubbed.
+
+    answered: the model has an output, even where its bytes are no longer kept.
+    """
 
     for_run_id: str
     run_id: str
     run_seq: int
+    input_seq: int
     round: int
     index: int
     tool_call_id: str
@@ -45,6 +49,7 @@ class PastCallRow:
     tool: str
     arguments: bytes | None
     arguments_key_id: str | None
+    answered: bool
     output: bytes | None
     output_key_id: str | None
 

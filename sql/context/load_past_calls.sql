@@ -3,6 +3,7 @@ select
     r.id as for_run_id,
     c.run_id,
     o.seq as run_seq,
+    o.input_seq,
     c.round,
     c.index,
     c.tool_call_id,
@@ -10,6 +11,7 @@ select
     c.tool,
     a.bytes as arguments,
     a.key_id as arguments_key_id,
+    c.output is not null and (c.settled_at is not null or c.told_at is not null) as answered,
     case when c.settled_at is not null or c.told_at is not null then p.bytes end as output,
     p.key_id as output_key_id
 from counterfoil.runs as r

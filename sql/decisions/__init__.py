@@ -30,6 +30,8 @@ class RunRow:
     correlation_id: str
     traceparent: str | None
     model: str
+    prompt_tokens: int
+    completion_tokens: int
     now: datetime
 
 

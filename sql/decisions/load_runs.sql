@@ -16,6 +16,8 @@ select
     r.correlation_id,
     r.traceparent,
     r.model,
+    r.prompt_tokens,
+    r.completion_tokens,
     counterfoil.db_now() as now
 from counterfoil.runs as r
 where r.id = any(%(ids)s::text []);

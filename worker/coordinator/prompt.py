@@ -1,12 +1,15 @@
 """What a model is asked: from rows to a `TurnRequest`. Pure."""
 
-from typing import Any
+from typing import Any, Final
 
 from app.catalog.tool import Catalog
 from sql.context import MessageRow, PastCallRow
 from sql.decisions import RunRow
 from worker.journal import Context
-from worker.models import PastCall, ThreadMessage, TurnRequest
+from worker.models import PastCall, ThreadMessage, TurnRequest, Usage
+
+
+NO_LONGER_KEPT: Final = '{"note":"answered; the output is no longer kept"}'
 
 
 def turn_request(run: RunRow, context: Context, catalog: Catalog) -> TurnRequest:
@@ -24,6 +27,7 @@ def turn_request(run: RunRow, context: Context, catalog: Catalog) -> TurnRequest
         calls=tuple(_past_call(row) for row in context.calls),
         input_seq=prompt.input_seq,
         traceparent=run.traceparent,
+        usage=Usage(run.prompt_tokens, run.completion_tokens),
     )
 
 
@@ -56,5 +60,13 @@ def _past_call(row: PastCallRow) -> PastCall:
         provider_call_id=row.provider_call_id,
         tool=row.tool,
         arguments=(row.arguments or b"{}").decode(),
-        output=row.output.decode("utf-8", "replace") if row.output is not None else None,
+        output=_output(row),
+        input_seq=row.input_seq,
     )
+
+
+def _output(row: PastCallRow) -> str | None:
+    """What the model was told; it must not believe that a call went unanswered because its output is scrubbed."""
+    if row.output is not None:
+        return row.output.decode("utf-8", "replace")
+    return NO_LONGER_KEPT if row.answered else None

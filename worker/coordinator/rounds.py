@@ -19,6 +19,8 @@ from worker.records import Write
 
 SEND_BY_S: Final = 2.0
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+# Call ids are keys in the ledger; some gateways make ids of several KB.
+LONGEST_CALL_ID: Final = 200
 UNREADABLE: Final = "the arguments are no JSON object"
 
 
@@ -69,9 +71,10 @@ def read_calls(turn: Turn, desk: Desk, used: set[str]) -> list[Asked]:
     asked = []
     for index, call in enumerate(turn.calls):
         given = call.provider_id
-        own = given if given and given not in used and "\0" not in given else new_id("call")
+        usable = given and len(given) <= LONGEST_CALL_ID and given not in used and storable(given) == given
+        own = given if given and usable else new_id("call")
         used.add(own)
-        asked.append(_read(index, call, own, given if own != given else None, desk))
+        asked.append(_read(index, call, own, storable(given) if given and own != given else None, desk))
     return asked
 
 

@@ -1,6 +1,7 @@
 """The catalog: what a good file gives, and that every mistake of a bad one is told at once, with its place."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -178,7 +179,8 @@ def test_mistakes_name_key_line_and_what_is_right(mistakes, text, key, wanted):
 @pytest.mark.parametrize(
     "url",
     ["", "a.example/t", "ftp://a.example/", "http://", "http://u:p@a.example/", "http://a.example/#x",
-     "http://a.example/ x", "http://a.example:99999/", "http://[::1/", "http://é.example/", "http://a.example/{run}", "${NOPE}/t", "http://a/${X:-1}"],
+     "http://a.example/ x", "http://a.example:99999/", "http://[::1/", "http://é.example/", "http://a.example/{run}",
+     "${NOPE}/t", "http://a/${X:-1}"],
 )  # fmt: skip
 def test_addresses(mistakes, url):
     assert list(mistakes(f'[tools.t]\nurl = "{url}"\n')) == ["url"]
@@ -233,3 +235,16 @@ def test_what_is_no_toml(mistakes, text, line):
 @pytest.mark.parametrize("text", ["tools = 1\n", "[tools]\nt = 1\n", 'models = "x"\n'])
 def test_what_is_no_table(mistakes, text):
     assert len(mistakes(text)) == 1
+
+
+def test_every_key_is_in_the_docs():
+    """A key is known to the reader exactly when the docs have a row for it."""
+    docs = (OWN.parent / "docs" / "tools.md").read_text()
+    rows = set(re.findall(r"^\| `(\w+)` \|", docs, re.MULTILINE))
+    sources = (OWN.parent / "app" / "catalog").glob("*.py")
+    taken = set(
+        re.findall(
+            r'(?:take\w*|require|_expression)\((?:section, |below, )?"(\w+)"', "".join(p.read_text() for p in sources)
+        )
+    )
+    assert taken == rows

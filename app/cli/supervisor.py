@@ -153,12 +153,12 @@ def is_answered(url: str) -> bool:
         return False
 
 
-def post(url: str, key: str, body: object) -> Any:
-    """POST JSON with an API key; the JSON of the reply. Raises `CommandError`."""
+def ask(url: str, key: str, body: object = None) -> Any:
+    """GET with an API key, or POST where there is a body; the JSON of the reply. Raises `CommandError`."""
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    request = Request(url, json.dumps(body).encode(), headers)
+    request = Request(url, None if body is None else json.dumps(body).encode(), headers)
     try:
         with DIRECT.open(request, timeout=30) as reply:
             return json.load(reply)
     except (OSError, ValueError) as error:
-        raise CommandError(f"POST {url} failed: {error}") from error
+        raise CommandError(f"{url} failed: {error}") from error

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
@@ -19,7 +19,7 @@ from app.cli.database import embedded_if_unset, read_settings
 from app.cli.errors import CONFLICT, CommandError
 from app.cli.ports import free_port_from, shown_host, url_of
 from app.cli.processes import SANDBOX, WEB, WORKER
-from app.cli.supervisor import Part, Supervisor, is_answered, post
+from app.cli.supervisor import Part, Supervisor, ask, is_answered
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def up() -> None:
     settings = read_settings()
     progress = Console(stderr=True, highlight=False)
     signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGINT, interrupt)  # also where a shell started us with it ignored, by `&`
     with only_one(settings.home) as run_folder, Supervisor() as parts:
         try:
             serve(settings, run_folder, parts, progress)
@@ -108,9 +109,12 @@ def say_where(web_url: str, sandbox_url: str, key: str, run_folder: Path) -> Non
 
 
 def write_first_turn(web_url: str, key: str, file: Path) -> None:
-    """Make an assistant for the first turn and write the request that plays it."""
+    """Make an assistant for the first turn and write the request that plays it, where they are not there yet."""
+    with suppress(OSError, ValueError, KeyError, CommandError):
+        ask(f"{web_url}/v1/assistants/{json.loads(file.read_text())['assistant_id']}", key)
+        return
     tools = [{"type": "function", "function": {"name": "create_ticket"}}]
-    assistant = post(f"{web_url}/v1/assistants", key, {"model": "scripted", "name": "First turn", "tools": tools})
+    assistant = ask(f"{web_url}/v1/assistants", key, {"model": "scripted", "name": "First turn", "tools": tools})
     message = {"role": "user", "content": json.dumps({"script": SCRIPT})}
     turn = {"assistant_id": assistant["id"], "thread": {"messages": [message]}}
     file.write_text(json.dumps(turn, indent=2) + "\n")

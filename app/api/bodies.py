@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import IO, Any, Final, TypeVar
 
 from flask import g, request
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, from_json
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from app import errors
 from app.api.wire import UNION_TAGS, Body
@@ -31,22 +30,33 @@ KINDS: Final[dict[str, type[errors.BadRequest]]] = {
 def raw_body() -> bytes:
     """The body's bytes, read once. Raises `BodyTooLarge`."""
     if "raw_body" not in g:
-        try:
-            g.raw_body = request.get_data(cache=False)
-        except RequestEntityTooLarge:
-            drain()
-            raise errors.BodyTooLarge from None
-        except ClientDisconnected:
-            raise errors.BadRequest(problem="The request's body broke off.") from None
+        g.raw_body = receive()
     body: bytes = g.raw_body
     return body
 
 
-def drain() -> None:
-    """Reads on for a while: a client that is still sending when the connection closes misses the answer."""
+def receive() -> bytes:
+    """Reads the body off the connection, whether its length was announced or it comes in chunks."""
     stream = request.environ["wsgi.input"]
-    left = MOST_DRAINED
-    while left > 0 and (chunk := stream.read(65536)):
+    announced = request.content_length
+    if announced is None and not request.environ.get("wsgi.input_terminated"):
+        return b""
+    try:
+        body: bytes = stream.read(MOST_BYTES + 1 if announced is None else min(announced, MOST_BYTES + 1))
+    except Exception:  # whatever the server's parser says of chunks that are none
+        raise errors.BadRequest(problem="The request's body broke off.") from None
+    if len(body) > MOST_BYTES:
+        drain(stream, MOST_DRAINED if announced is None else announced - len(body))
+        raise errors.BodyTooLarge
+    if announced is not None and len(body) < announced:
+        raise errors.BadRequest(problem="The request's body broke off.")
+    return body
+
+
+def drain(stream: IO[bytes], left: int) -> None:
+    """Reads on for a while: a client that is still sending when the connection closes misses the answer."""
+    left = min(left, MOST_DRAINED)
+    while left > 0 and (chunk := stream.read(min(left, 65536))):
         left -= len(chunk)
 
 

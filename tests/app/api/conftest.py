@@ -123,7 +123,7 @@ def asking(rows: psycopg.Connection) -> Ask:
             )
             for index, call in enumerate(calls):
                 executor = "server" if call in server else "client"
-                insert_call(rows, run, call, executor, round, index)
+                insert_call(rows, run=run, call=call, executor=executor, round=round, index=index)
             rows.execute(
                 "insert into counterfoil.steps (id, run_id, round, type, status)"
                 " values (%s, %s, %s, 'tool_calls', 'in_progress')",
@@ -139,29 +139,19 @@ def asking(rows: psycopg.Connection) -> Ask:
     return ask
 
 
-def insert_call(
-    rows: psycopg.Connection, run: str, call: str, executor: str, round: int, index: int
-) -> None:
+def insert_call(rows: psycopg.Connection, **place: Any) -> None:
     """A call that waits for its outcome; its arguments name it."""
     payload = uuid.uuid4()
     rows.execute(
         "insert into counterfoil.payloads (id, bytes) values (%s, %s)",
-        (payload, f'{{"call":"{call}"}}'.encode()),
+        (payload, f'{{"call":"{place["call"]}"}}'.encode()),
     )
     rows.execute(
         "insert into counterfoil.tool_calls (run_id, tool_call_id, thread_id, round, index, tool, executor,"
         " repeat, fingerprint, effect_key, arguments, state) select id, %(call)s, thread_id, %(round)s,"
         " %(index)s, 'act', %(executor)s, 'never', 'f', %(key)s, %(payload)s, 'pending'"
         " from counterfoil.runs where id = %(run)s",
-        {
-            "call": call,
-            "round": round,
-            "index": index,
-            "executor": executor,
-            "key": str(payload),
-            "payload": payload,
-            "run": run,
-        },
+        {**place, "key": str(payload), "payload": payload},
     )
 
 
@@ -181,5 +171,3 @@ def refused(response: httpx.Response, status: int = 400) -> dict[str, Any]:
     assert set(error) == {"message", "type", "param", "code"}
     assert response.headers["x-request-id"].startswith("req_")
     return error
-
-

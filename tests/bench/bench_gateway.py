@@ -9,6 +9,7 @@ import asyncio
 import multiprocessing
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib import import_module
 
 import aiohttp
@@ -80,7 +81,7 @@ async def run(url: str, requests: int, in_flight: int) -> dict[str, float]:
             continue
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
         async with make(limits=limits, timeout=30, trust_env=False) as client:
-            results[name] = await measured(lambda c=client: c.post(url, json=ARGUMENTS), requests, in_flight)
+            results[name] = await measured(partial(client.post, url, json=ARGUMENTS), requests, in_flight)
     return results
 
 

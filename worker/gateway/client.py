@@ -37,6 +37,7 @@ IDLE_ONCE_S: Final = 1.0
 ONCE: Final = ("never", "lookup")
 DRAIN_S: Final = 0.5
 DRAIN_TURNS: Final = 20
+UNBUILT: Final = (ValueError, TypeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,8 @@ class Gateway:
             return Refused("not_sent", "past send_by before connecting")
         try:
             exchange = self._built(request, send_by)
-        except (ValueError, TypeError) as error:
-            return Refused("failed", f"the request cannot be built: {error}")
+        except UNBUILT as error:
+            return _unbuilt(error)
         await self._perform(exchange)
         return _outcome(exchange, request.tool)
 
@@ -112,7 +113,7 @@ class Gateway:
             url = URL(request.tool.lookup_url(request.marks()), encoded=True)
             permit = self._permit(request.tool, float("inf"), IDLE_S)
             exchange = _Exchange(permit, "GET", url, _headers(request), None)
-        except (ValueError, TypeError) as error:
+        except UNBUILT as error:
             return NoAnswer(f"the request cannot be built: {error}")
         await self._perform(exchange)
         if exchange.status is None or not exchange.whole:
@@ -210,14 +211,23 @@ async def _read_what_is_there(task: asyncio.Task[None], permit: Permit) -> None:
 
 def _outcome(exchange: _Exchange, tool: Tool) -> Outcome:
     if not exchange.permit.written:
-        return Refused("not_sent", _what_went_wrong(exchange))
+        error = exchange.error
+        # Trying again does not mend what cannot be built. (A refused certificate is a ValueError too.)
+        hopeless = isinstance(error, UNBUILT) and not isinstance(error, OSError)
+        return _unbuilt(error) if hopeless else Refused("not_sent", _what_went_wrong(exchange))
     if exchange.status is None or not exchange.whole:
         return Unknown(_what_went_wrong(exchange), exchange.status, bytes(exchange.body))
     return read_reply(exchange.status, exchange.reply_headers, bytes(exchange.body), tool)
 
 
+def _unbuilt(error: Exception | None) -> Refused:
+    return Refused("failed", f"the request cannot be built: {error}"[:500])
+
+
 def _what_went_wrong(exchange: _Exchange) -> str:
     error = exchange.error
+    if exchange.whole and not exchange.permit.written:
+        return "an answer came before the request"
     if error is None:
         return f"timeout: no whole answer within {exchange.permit.timeout_s:g} s"
     return f"{type(error).__name__}: {error}"[:500]

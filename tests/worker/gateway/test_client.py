@@ -244,8 +244,16 @@ async def once(kit, request, send_by_s=5.0):
         return await gateway.send(request, boot_now() + send_by_s)
 
 
-def test_what_cannot_be_built_is_refused_for_good(kit):
-    outcome = asyncio.run(once(kit, kit.request_to("http://127.0.0.1:1/", arguments={"n": float("nan")})))
+def nested(depth):
+    value = {}
+    for _ in range(depth):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize("arguments", [{"n": float("nan")}, {"n": object()}, nested(5000)])
+def test_what_cannot_be_built_is_refused_for_good(kit, arguments):
+    outcome = asyncio.run(once(kit, kit.request_to("http://127.0.0.1:1/", arguments=arguments)))
     assert isinstance(outcome, Refused)
     assert outcome.kind == "failed"
 

@@ -112,15 +112,24 @@ class EmbeddedPostgres:
         mine, self._users = self._users, None
         with self._starting():
             os.close(mine)
-            users = open_lock(self.home / "postgres.users")  # anew: a child may share the one just closed
-            try:
-                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return  # others are still using it
-            else:
-                self._shut_down("fast")
-            finally:
-                os.close(users)
+            self._stop_unless_used()
+
+    def stop_unused(self) -> bool:
+        """Stop a server whose users were all killed; whether nobody was using it."""
+        with self._starting():
+            return self._stop_unless_used()
+
+    def _stop_unless_used(self) -> bool:
+        users = open_lock(self.home / "postgres.users")  # opened anew: a child may share the one that we had
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        else:
+            self._shut_down("fast")
+            return True
+        finally:
+            os.close(users)
 
     def dsn(self, database: str = DATABASE) -> str:
         """A URL for this server: its socket folder travels in the query, as libpq and SQLAlchemy read it."""

@@ -6,9 +6,11 @@ when a server is killed, and not the machine, nothing is lost. Each test that as
 copy of a migrated template.
 """
 
+import contextlib
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,17 +19,20 @@ import psycopg
 import pytest
 
 from sql import migrate
+from sql.binaries import EmbeddedError
 from sql.embedded import EmbeddedPostgres
 from tests.support.processes import Processes
 
 HOME_VARIABLE = "COUNTERFOIL_TEST_HOME"
 SERVER_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "500"}
+PREFIX = "counterfoil-test-"
 TEMPLATE = "migrated_template"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """The first process of a run makes the server's home; xdist's workers inherit its name."""
     if HOME_VARIABLE not in os.environ:
+        sweep_leftovers()
         os.environ[HOME_VARIABLE] = str(make_open_folder())
         config.add_cleanup(remove_home)
 
@@ -37,9 +42,17 @@ def remove_home() -> None:
     shutil.rmtree(os.environ.pop(HOME_VARIABLE))
 
 
+def sweep_leftovers() -> None:
+    """End and remove the servers of runs that were killed an hour ago or longer."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError, EmbeddedError):  # another user's, or swept by another run
+            if time.time() - folder.stat().st_mtime > 3600 and EmbeddedPostgres(folder).stop_unused():
+                shutil.rmtree(folder)
+
+
 def make_open_folder() -> Path:
     """A new folder that the server's account can reach; pytest's own are closed to it when we are root."""
-    folder = Path(tempfile.mkdtemp(prefix="counterfoil-test-"))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     folder.chmod(0o755)
     return folder
 

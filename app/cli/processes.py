@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -21,7 +22,8 @@ from app.settings import Settings
 
 WEB: Final = (sys.executable, "-m", "gunicorn", "--config", "python:app.web_server")
 WORKER: Final = (sys.executable, "-m", "worker")
-SANDBOX: Final = (sys.executable, "-m", "sandbox")
+SANDBOX: Final = (sys.executable, "-P", "-m", "sandbox")
+ROOT: Final = Path(__file__).resolve().parents[2]  # processes run there: names like `app` are common elsewhere
 
 
 @click.command(help="Serve the agent API and the console.")
@@ -48,6 +50,8 @@ def sandbox(arguments: tuple[str, ...]) -> None:
 
 def run(command: Sequence[str], settings: Settings) -> NoReturn:
     """Become `command`, or hold the embedded Postgres for it."""
+    os.environ |= places_of(settings)
+    os.chdir(ROOT)
     if settings.database_url is not None:
         replace(command)
     with embedded_if_unset(settings) as server:
@@ -55,6 +59,11 @@ def run(command: Sequence[str], settings: Settings) -> NoReturn:
         environ = {**os.environ, "DATABASE_URL": server.dsn()}
         code = shepherd(command, environ, pass_fds=(server.share_with_child(),))
     sys.exit(code)
+
+
+def places_of(settings: Settings) -> dict[str, str]:
+    """Variables that name places, from wherever a process runs."""
+    return {"COUNTERFOIL_HOME": str(settings.home), "COUNTERFOIL_CONFIG": str(settings.config)}
 
 
 def replace(command: Sequence[str]) -> NoReturn:

@@ -17,6 +17,7 @@ from typing import Any, Final, Self, TypeVar
 from urllib.request import ProxyHandler, Request, build_opener
 
 from app.cli.errors import CommandError
+from app.cli.processes import ROOT
 
 T = TypeVar("T")
 READY_LIMIT_S: Final = 60.0
@@ -92,6 +93,7 @@ class Supervisor:
         with part.log.open("ab") as output:
             part.popen = subprocess.Popen(
                 part.command,
+                cwd=ROOT,
                 env=dict(part.environ),
                 stdin=subprocess.DEVNULL,
                 stdout=output,

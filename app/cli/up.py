@@ -18,7 +18,7 @@ import click
 from app.cli.database import embedded_if_unset, read_settings
 from app.cli.errors import CONFLICT, CommandError
 from app.cli.ports import free_port_from, shown_host, url_of
-from app.cli.processes import SANDBOX, WEB, WORKER
+from app.cli.processes import SANDBOX, WEB, WORKER, places_of
 from app.cli.supervisor import Part, Supervisor, ask, is_answered
 from app.settings import Settings
 
@@ -87,7 +87,7 @@ def serve(settings: Settings, run_folder: Path, parts: Supervisor, progress: Con
     environ = {
         **os.environ,
         "DATABASE_URL": dsn,
-        "COUNTERFOIL_HOME": str(settings.home),
+        **places_of(settings),
         "PORT": str(port),
         "SANDBOX_URL": os.environ.get("SANDBOX_URL") or sandbox_url,
     }

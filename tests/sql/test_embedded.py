@@ -159,6 +159,19 @@ def test_killed_only_user_leaves_a_server_that_the_next_one_takes_over(open_fold
     assert not answers(server)
 
 
+def test_stop_unused(open_folder: Path) -> None:
+    user = other_user(open_folder, "stay")
+    assert user.stdout
+    assert user.stdout.readline() == "ready\n"
+    server = EmbeddedPostgres(open_folder)
+    assert not server.stop_unused()
+    assert answers(server)
+    user.kill()
+    user.wait()
+    assert server.stop_unused()
+    assert not answers(server)
+
+
 def test_a_child_that_holds_the_lock_counts_as_a_user(open_folder: Path) -> None:
     with EmbeddedPostgres(open_folder, settings=FAST) as server:
         child = subprocess.Popen(

@@ -221,12 +221,14 @@ def test_waiting_clients_slow_down_as_runs_grow(
     project = rows.execute("select project_id from counterfoil.runs where id = %s", (own["id"],)).fetchone()
     assert project is not None
     rows.execute(
-        "insert into counterfoil.threads (id, project_id) select 'thread_many' || n, %s from generate_series(1, 2000) n",
+        "insert into counterfoil.threads (id, project_id)"
+        " select 'thread_many' || n, %s from generate_series(1, 2000) n",
         project,
     )
     rows.execute(
-        "insert into counterfoil.runs (id, project_id, thread_id, assistant_id, correlation_id, model, expires_at, due_at)"
-        " select 'run_many' || n, %s, 'thread_many' || n, 'asst_x', 'corr_x', 'scripted', now() + interval '1 hour', now()"
+        "insert into counterfoil.runs (id, project_id, thread_id, assistant_id, correlation_id, model, expires_at,"
+        " due_at) select 'run_many' || n, %s, 'thread_many' || n, 'asst_x', 'corr_x', 'scripted',"
+        " now() + interval '1 hour', now()"
         " from generate_series(1, 2000) n",
         project,
     )

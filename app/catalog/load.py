@@ -148,6 +148,7 @@ def _lookup(section: Section, repeat: str, environ: Mapping[str, str]) -> Lookup
         tries=below.take_count("tries", 5),
         none_status=below.take_statuses("none_status", 400, 499),
         by=by or "effect_key",
+        at=_expression(below, "at", required=False),
     )
     below.done()
     return lookup

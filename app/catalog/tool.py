@@ -22,6 +22,7 @@ NO_ARGUMENTS: Final[Mapping[str, Any]] = {"type": "object", "properties": {}}
 class Lookup:
     """How to look an effect up. `found`: JMESPath to the effects in the reply; `id`: to the id within one.
 
+    `at`: JMESPath to an effect's time, "" for none: needed only to tell by a fingerprint whose effect it is.
     `by`: "effect_key" when the URL names this one call, "fingerprint" when it names all that look alike.
     """
 
@@ -31,6 +32,7 @@ class Lookup:
     tries: int = 5
     none_status: tuple[int, ...] = ()
     by: str = "effect_key"
+    at: str = ""
 
 
 @dataclass(frozen=True)

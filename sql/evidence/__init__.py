@@ -10,7 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sql.ledger import columns
-from sql.statement import Statement, no_rows, rows_of, statement
+from sql.statement import Statement, no_rows, rows_of, scalar, statement
 
 
 @dataclass(frozen=True)
@@ -132,6 +132,11 @@ def own_effects(effects: Iterable[Effect]) -> Statement[None]:
 def contest_effects(effects: Iterable[Effect]) -> Statement[list[tuple[str, str]]]:
     """Marks calls whose effect another call owns."""
     return statement("evidence.contest_effects", rows_of(lambda *key: key), **columns(effects, Effect))
+
+
+def has_equal_call(key: tuple[str, str]) -> Statement[bool]:
+    """Whether an equal call to (run, call), of any thread, is out or in doubt as well."""
+    return statement("evidence.has_equal_call", scalar, run_id=key[0], tool_call_id=key[1])
 
 
 def find_owners(keys: Sequence[tuple[str, str]]) -> Statement[list[Effect]]:

@@ -15,7 +15,7 @@ import structlog
 
 from app.catalog.tool import Tool
 from sql.decisions import CallRow, NewCall, RunRow
-from sql.evidence import find_owners
+from sql.evidence import find_owners, has_equal_call
 from sql.vocabulary import CallState
 from worker.coordinator.decide import CallView
 from worker.coordinator.learn import Sent, learnt_from
@@ -121,6 +121,8 @@ async def look_up(office: Office, request: ToolRequest, call: CallView, began_at
     answer = await office.gateway.look_up(request)
     owners = await _owners(office, call.tool, answer)
     lookup = call.contract.lookup
+    by_fingerprint = lookup is not None and lookup.by == "fingerprint"
+    crowded = by_fingerprint and await office.journal.read(has_equal_call(call.key))
     question = Question(
         run_id=call.run_id,
         tool_call_id=call.tool_call_id,
@@ -130,7 +132,9 @@ async def look_up(office: Office, request: ToolRequest, call: CallView, began_at
         doubtful=tuple(a.number for a in call.attempts if a.state in DOUBTFUL),
         settled=call.state == CallState.SUCCEEDED,
         own_id=own_id,
-        ambiguous=lookup is not None and lookup.by == "fingerprint",
+        by_fingerprint=by_fingerprint,
+        crowded=crowded,
+        intended_at=min((a.intended_at for a in call.attempts), default=None),
         tries=call.lookups,
     )
     await office.journal.learn(judge(question, answer, owners))

@@ -8,7 +8,6 @@ from sql.decisions import RunRow
 from worker.journal import Context
 from worker.models import PastCall, ThreadMessage, TurnRequest, Usage
 
-
 NO_LONGER_KEPT: Final = '{"note":"answered; the output is no longer kept"}'
 
 

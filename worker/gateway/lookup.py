@@ -5,7 +5,8 @@ Found and NoneFound are answers; NoAnswer is none, and proves nothing.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from app.catalog import Lookup
@@ -14,9 +15,13 @@ from worker.gateway.reading import NOT_JSON, REPLY_LIMIT, as_id, find, read_json
 
 @dataclass(frozen=True)
 class Found:
-    """The effects that are there: (external id, the effect as JSON bytes), at least one, each id once."""
+    """The effects that are there: (external id, the effect as JSON bytes), at least one, each id once.
+
+    times: external id → when the effect came about, where the lookup's `at` finds a time.
+    """
 
     items: Sequence[tuple[str, bytes]]
+    times: Mapping[str, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ def _no_page(status: int, body: bytes) -> str | None:
 
 def _items(listed: list[Any], lookup: Lookup) -> LookupAnswer:
     items: dict[str, bytes] = {}
+    times: dict[str, datetime] = {}
     for value in listed:
         external_id = as_id(find(lookup.id, value))
         if external_id is None:
@@ -65,7 +71,22 @@ def _items(listed: list[Any], lookup: Lookup) -> LookupAnswer:
             items.setdefault(external_id, _bytes(value))
         except RecursionError:
             return NoAnswer("one of the effects is nested too deeply")
-    return Found(tuple(items.items())) if items else NoneFound()
+        if lookup.at and (time := _time(find(lookup.at, value))) is not None:
+            times.setdefault(external_id, time)
+    return Found(tuple(items.items()), times) if items else NoneFound()
+
+
+def _time(value: Any) -> datetime | None:
+    """ISO 8601, UTC where it names no zone, or seconds since 1970 (milliseconds where they are so many)."""
+    try:
+        if isinstance(value, str):
+            time = datetime.fromisoformat(value)
+            return time if time.tzinfo else time.replace(tzinfo=UTC)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value / 1000 if value > _LATEST_SECOND else value, UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    return None
 
 
 def _bytes(value: Any) -> bytes:
@@ -75,6 +96,7 @@ def _bytes(value: Any) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode()
 
 
+_LATEST_SECOND: Final = 32_503_680_000  # the year 3000
 # fmt: off
 _MORE: Final = frozenset({
     "hasmore", "hasnextpage", "more", "next", "nextpage", "nextpagetoken", "nexttoken", "nextcursor", "nexturl",

@@ -8,13 +8,17 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from sql.evidence import AttemptMove, CallNote, Claim, Effect, Evidence, Settlement
 from sql.ledger import Payload
 from sql.vocabulary import AttemptState, CallState, EvidenceKind
-from worker.coordinator.retry import back_off_s
+from worker.coordinator.retry import after, back_off_s
 from worker.gateway.outcome import Found, LookupAnswer, NoAnswer, NoneFound
 from worker.records import Learnt
+
+# An effect so much older than our intent is certainly not ours, whatever the clocks say.
+BEFORE_S: Final = 300.0
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,8 @@ class Question:
 
     began_at: the database's time before it began. doubtful: numbers of the attempts that it may refute.
     settled: the call has succeeded already, and the question is whether it happened once more. own_id: the
-    effect that the call is known to own. ambiguous: only a fingerprint can be looked up. tries: lookups before.
+    effect that the call is known to own. by_fingerprint: only what equal calls share can be looked up. crowded:
+    an equal call is out or in doubt too. intended_at: when the first attempt was intended. tries: lookups before.
     """
 
     run_id: str
@@ -34,7 +39,9 @@ class Question:
     doubtful: tuple[int, ...]
     settled: bool = False
     own_id: str | None = None
-    ambiguous: bool = False
+    by_fingerprint: bool = False
+    crowded: bool = False
+    intended_at: datetime | None = None
     tries: int = 0
 
     @property
@@ -52,7 +59,19 @@ def judge(question: Question, answer: LookupAnswer, owners: Mapping[str, tuple[s
             return _none(question)
         case Found(items):
             own = [item for item in items if owners.get(item[0], question.key) == question.key]
+            if question.by_fingerprint:
+                return _by_fingerprint(question, own, answer.times)
             return _among(question, own)
+
+
+def _by_fingerprint(question: Question, items: Sequence[tuple[str, bytes]], times: Mapping[str, datetime]) -> Learnt:
+    """Whose an effect is that only looks right: ours if it came after our intent, and nobody else may have made it."""
+    first = question.intended_at or question.began_at
+    near = [item for item in items if times.get(item[0], first) >= after(first, -BEFORE_S)]
+    unclear = [item for item in near if item[0] not in times or times[item[0]] < first]
+    if near and (unclear or question.crowded):
+        return _ambiguous(question, "lookup_ambiguous", len(near))
+    return _among(question, near)
 
 
 def _among(question: Question, items: Sequence[tuple[str, bytes]]) -> Learnt:
@@ -60,8 +79,8 @@ def _among(question: Question, items: Sequence[tuple[str, bytes]]) -> Learnt:
         return _beside_success(question, items)
     if not items:
         return _none(question)
-    if question.ambiguous or len(items) > 1:
-        return _ambiguous(question, "lookup_ambiguous" if question.ambiguous else "lookup_several", len(items))
+    if len(items) > 1:
+        return _ambiguous(question, "lookup_several", len(items))
     return _one(question, *items[0])
 
 

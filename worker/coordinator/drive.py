@@ -35,6 +35,9 @@ from worker.records import Applied, Write
 log = structlog.get_logger()
 SHORTEST_WAIT_S: Final = 0.02
 LONGEST_WAIT_S: Final = 3600.0
+# No honest run decides about its calls so often without anything coming back between; a bug must not spin.
+MOST_WRITES_IN_A_ROW: Final = 100
+CIRCLE_PAUSE_S: Final = 60.0
 
 
 @dataclass
@@ -54,6 +57,7 @@ class Drive:
         self.held = held
         self.office = office
         self.busy: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self.written_in_a_row = 0
         self.asking: asyncio.Task[Turn | ModelUnavailable] | None = None
         self.turn: Turn | None = None
 
@@ -61,9 +65,10 @@ class Drive:
         """Loads, decides, writes, performs, again and again; returns when the run is somebody else's concern."""
         try:
             while not self.held.lost and (seen := await self._look()) is not None:
-                if self.office.draining and not self.busy:
-                    await self._hand_back()
-                    return
+                if self.office.draining:
+                    if not await self._let_go():
+                        return
+                    continue
                 plan = decide(seen.run, seen.calls, seen.loaded.run.now, self.busy.keys())
                 if not await self._step(seen, plan):
                     return
@@ -91,8 +96,13 @@ class Drive:
         run = seen.loaded.run
         if plan.expire:
             return await self._end(run, RunEnd(run.id, RunStatus.EXPIRED))
-        if plan.calls:
+        if plan.calls and self.written_in_a_row < MOST_WRITES_IN_A_ROW:
+            self.written_in_a_row += 1
             return await self._perform(seen, plan)
+        if plan.calls:
+            log.error("run_goes_in_circles", run=run.id, calls=[call.tool_call_id for call, _ in plan.calls])
+            return await self._park(run, after(run.now, CIRCLE_PAUSE_S))
+        self.written_in_a_row = 0
         if plan.ask_model and self.turn is not None:
             return await self._store(run, self.turn)
         if plan.ask_model and self.asking is None:
@@ -142,9 +152,14 @@ class Drive:
             self.office.on_park((until - run.now).total_seconds())
         return written.applied in (Applied.STALE, Applied.UNCERTAIN)
 
-    async def _hand_back(self) -> None:
-        """For another worker to go on at once: nothing of this run is out."""
+    async def _let_go(self) -> bool:
+        """Draining: starts nothing more, waits for what is out, then hands the run back for another to go on."""
+        if self.busy:
+            await asyncio.wait(self.busy.values())
+            self.busy.clear()
+            return True
         await self.office.leases.hand_back([self.held])
+        return False
 
     async def _wait(self, until: datetime | None, now: datetime) -> bool:
         """Until what is out has come back, there is news, or a moment that was waited for."""

@@ -51,8 +51,14 @@ class Office:
         """Starts what must reach its end whatever becomes of the run that it is for."""
         task = asyncio.create_task(errand)
         self.errands.add(task)
-        task.add_done_callback(self.errands.discard)
+        task.add_done_callback(self._done)
         return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self.errands.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Its attempt stays open until its deadline, and is unknown from then on.
+            log.error("errand_failed", error=type(error).__name__)
 
 
 def tool_request(

@@ -187,7 +187,7 @@ def errors_are_the_clients_classes(program: Program) -> None:
     assert (wrong.param, wrong.code) == ("metadata", "string_above_max_length")
     assert wrong.request_id.startswith("req_")
     stranger = openai.OpenAI(base_url=str(program.client.base_url), api_key="cf_wrong")
-    expect(openai.AuthenticationError, "Incorrect API key", lambda: stranger.models.list())
+    expect(openai.AuthenticationError, "Incorrect API key", stranger.models.list)
     run = threads.runs.create(thread_id=program.thread(script(calls("a"))), assistant_id=program.assistant)
     busy = expect(
         openai.BadRequestError,

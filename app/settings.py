@@ -88,9 +88,7 @@ class Settings:
     @property
     def listen_url(self) -> str | None:
         """Where to LISTEN; None means poll only."""
-        return (
-            None if self.listen_database_url == POLL_ONLY else self.listen_database_url or self.database_url
-        )
+        return None if self.listen_database_url == POLL_ONLY else self.listen_database_url or self.database_url
 
     def kept_secret_key(self) -> str:
         """The key of console sessions: the variable's, else one made once and kept under `home`."""
@@ -167,9 +165,7 @@ def seconds(*, more_than: float | None = None) -> Callable[[str], float]:
     """A parser of seconds, fractions allowed: at least 0, or more than `more_than`."""
 
     def parse(value: str) -> float:
-        wanted = WantedError(
-            "a number of seconds" + (", 0 or more" if more_than is None else f" over {more_than:g}")
-        )
+        wanted = WantedError("a number of seconds" + (", 0 or more" if more_than is None else f" over {more_than:g}"))
         try:
             found = float(value)
         except ValueError:

@@ -75,9 +75,7 @@ def migrate_up(dsn: str, *, scripts: Path = SCRIPTS, wait_s: float = DATABASE_WA
                     command.upgrade(make_config(scripts, connection), "head")
                 return status_of(connection, scripts)
         except sqlalchemy.exc.DBAPIError as error:
-            raise MigrateError(
-                f"a migration failed, nothing was changed: {first_line(error.orig)}"
-            ) from error
+            raise MigrateError(f"a migration failed, nothing was changed: {first_line(error.orig)}") from error
 
 
 def status(dsn: str, *, scripts: Path = SCRIPTS, wait_s: float = 0.0) -> Status:
@@ -121,9 +119,7 @@ def print_offline() -> None:
         output_buffer=context.config.output_buffer,
     )
     running = context.get_context()
-    running.connection = running.impl.connection = cast(
-        "sqlalchemy.Connection", PrintingConnection(running.impl)
-    )
+    running.connection = running.impl.connection = cast("sqlalchemy.Connection", PrintingConnection(running.impl))
     with context.begin_transaction():
         context.run_migrations()
 

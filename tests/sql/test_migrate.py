@@ -59,9 +59,7 @@ def empty(new_database: Callable[[], str]) -> str:
 
 def tables(dsn: str) -> list[str]:
     """Names with schema, of all tables outside the catalogs."""
-    query = (
-        "select schemaname || '.' || tablename from pg_tables where schemaname !~ '^(pg_|information_schema)'"
-    )
+    query = "select schemaname || '.' || tablename from pg_tables where schemaname !~ '^(pg_|information_schema)'"
     with psycopg.connect(dsn) as connection:
         return sorted(row[0] for row in connection.execute(query))
 
@@ -80,9 +78,7 @@ def test_twice_changes_nothing(empty: str, scripts: Path) -> None:
 
 
 def test_two_at_once_apply_each_migration_once(empty: str, scripts: Path) -> None:
-    code = (
-        "import sys, pathlib, sql.migrate as m; m.migrate_up(sys.argv[1], scripts=pathlib.Path(sys.argv[2]))"
-    )
+    code = "import sys, pathlib, sql.migrate as m; m.migrate_up(sys.argv[1], scripts=pathlib.Path(sys.argv[2]))"
     other = subprocess.Popen([sys.executable, "-c", code, empty, str(scripts)])  # Alembic keeps globals
     migrate.migrate_up(empty, scripts=scripts)
     assert other.wait() == 0
@@ -101,9 +97,7 @@ def test_an_older_schema_is_brought_to_head(empty: str, scripts: Path) -> None:
 
 def test_a_failing_migration_changes_nothing(empty: str, scripts: Path) -> None:
     add(scripts, "a3", "a2", "create table counterfoil.three (); select 1/0")
-    with pytest.raises(
-        migrate.MigrateError, match="a migration failed, nothing was changed: division by zero"
-    ):
+    with pytest.raises(migrate.MigrateError, match="a migration failed, nothing was changed: division by zero"):
         migrate.migrate_up(empty, scripts=scripts)
     assert tables(empty) == []
 
@@ -111,9 +105,7 @@ def test_a_failing_migration_changes_nothing(empty: str, scripts: Path) -> None:
 def test_a_schema_from_the_future_is_left_alone(empty: str, scripts: Path) -> None:
     migrate.migrate_up(empty, scripts=scripts)
     (scripts / "versions" / "a2.py").unlink()
-    with pytest.raises(
-        migrate.MigrateError, match="schema a2 is from a newer Counterfoil; this one knows up to a1"
-    ):
+    with pytest.raises(migrate.MigrateError, match="schema a2 is from a newer Counterfoil; this one knows up to a1"):
         migrate.migrate_up(empty, scripts=scripts)
 
 

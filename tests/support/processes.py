@@ -147,19 +147,13 @@ class Processes:
 
     def start_worker(self, dsn: str, **env: object) -> Process:
         """Start `python -m worker`; returns when it has entered itself into `counterfoil.workers`."""
-        process = self._start(
-            Process, "worker", [sys.executable, "-m", "worker"], {"DATABASE_URL": dsn, **env}
-        )
+        process = self._start(Process, "worker", [sys.executable, "-m", "worker"], {"DATABASE_URL": dsn, **env})
         with psycopg.connect(dsn, autocommit=True) as connection:
             seen = "select from counterfoil.workers where pid = %s and stopped_at is null"
-            process.await_ready(
-                lambda: connection.execute(seen, (process.pid,)).fetchone() is not None, "worker"
-            )
+            process.await_ready(lambda: connection.execute(seen, (process.pid,)).fetchone() is not None, "worker")
         return process
 
-    def start(
-        self, name: str, *command: str, ready: Callable[[], object] | None = None, **env: object
-    ) -> Process:
+    def start(self, name: str, *command: str, ready: Callable[[], object] | None = None, **env: object) -> Process:
         """Start `python ARGS` of the project, such as `start("sandbox", "-m", "sandbox", "--port", "0")`."""
         process = self._start(Process, name, [sys.executable, *command], env)
         if ready is not None:
@@ -187,9 +181,7 @@ class Processes:
 
     def _environ(self, env: dict[str, object]) -> dict[str, str]:
         """Our environment without the product's variables, then those of the call."""
-        clean = {
-            name: value for name, value in os.environ.items() if name in INHERITED or name.startswith("LC_")
-        }
+        clean = {name: value for name, value in os.environ.items() if name in INHERITED or name.startswith("LC_")}
         chosen = {
             "COUNTERFOIL_HOME": self.folder / "home",
             "COUNTERFOIL_CONFIG": self.folder / "counterfoil.toml",

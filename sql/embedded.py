@@ -355,6 +355,7 @@ class EmbeddedPostgres:
         identity: dict[str, Any] = {}
         if os.geteuid() == 0:
             identity = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+        logged = log.stat().st_size if log is not None and log.exists() else 0
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         with tempfile.TemporaryFile() as output:
             result = subprocess.run(
@@ -366,7 +367,7 @@ class EmbeddedPostgres:
             output.seek(0)
             words = output.read().decode(errors="replace")
         if log is not None and log.exists():
-            words = log.read_text(errors="replace")
+            words = log.read_bytes()[logged:].decode(errors="replace")
         lines = [line for line in words.splitlines() if line.strip()]
         telling = [line for line in lines if "FATAL" in line or "PANIC" in line or "error" in line] or lines or [""]
         raise EmbeddedError(f"{Path(command[0]).name} failed ({result.returncode}): {telling[-1].strip()}")

@@ -142,14 +142,19 @@ class Journal:
         changes = [w.change for w in held if w.change is not None]
         ends = [w.end for w in held if w.end is not None] + list(over)
         moved = [w.run_id for w in held if w.call_moves]
+        speaking = [w.run_id for w in held if w.speaks]
+        spoken = [m.id for w in held for m in w.messages] + [m.id for w in held for m in w.message_moves]
         parts: list[tuple[Sequence[Any], Callable[[Any], Statement[Any]]]] = [
             (_all(w.payloads for w in held), ledger.insert_payloads),
             (changes, lambda rows: d.update_runs(rows, operator_ttl_s=self._operator_ttl_s)),
+            (speaking, lambda ids: d.void_speech(ids, spoken_ids=spoken)),
             (_all(w.messages for w in held), d.insert_messages),
+            (_all(w.message_moves for w in held), d.move_messages),
             (_all(w.calls for w in held), d.insert_calls),
             (_all(w.call_moves for w in held), d.move_calls),
             (_all(w.attempt_moves for w in held), e.move_attempts),
             (_all(w.intents for w in held), d.record_intents),
+            (_all(w.step_moves for w in held), d.move_steps),
             (_all(w.steps for w in held), d.insert_steps),
             (moved, ledger.complete_steps),
         ]
@@ -192,7 +197,7 @@ def _fence(write: Write, run: LockedRun | None) -> Applied:
         return Applied.LOST
     if run.active and run.expired:
         return Applied.ENDED
-    return Applied.HELD if run.wakes == write.wakes else Applied.STALE
+    return Applied.HELD if write.wakes in (None, run.wakes) else Applied.STALE
 
 
 def _without_paused(write: Write, paused: Iterable[str]) -> Write:

@@ -23,15 +23,18 @@ class Write:
     """One decision about one run, to be written whole or not at all, under `epoch` and `wakes` as seen.
 
     intents are dropped, and their calls left `pending`, where an operator has paused the tool. end: the run
-    ends with this write.
+    ends with this write. speaks: it stores a text or a round, and voids what another try left unfinished. wakes
+    None: it decides nothing, and only the epoch must hold.
     """
 
     run_id: str
     epoch: int
-    wakes: int
+    wakes: int | None
     payloads: tuple[Payload, ...] = ()
     messages: tuple[d.NewMessage, ...] = ()
     steps: tuple[d.NewStep, ...] = ()
+    message_moves: tuple[d.MessageMove, ...] = ()
+    step_moves: tuple[d.StepMove, ...] = ()
     calls: tuple[d.NewCall, ...] = ()
     intents: tuple[d.Intent, ...] = ()
     attempt_moves: tuple[e.AttemptMove, ...] = ()
@@ -39,6 +42,7 @@ class Write:
     change: d.RunChange | None = None
     end: RunEnd | None = None
     tools: tuple[tuple[str, str], ...] = ()  # (tool_call_id, tool) of the intents
+    speaks: bool = False
 
 
 @dataclass(frozen=True)

@@ -174,6 +174,7 @@ create table counterfoil.messages (
     round integer,
     role text not null check (role in ('user', 'assistant')),
     content json not null,
+    pieces integer [] not null default '{}',
     status text not null default 'completed' check (status in ('in_progress', 'completed', 'incomplete')),
     incomplete_reason text,
     created_at timestamptz not null default counterfoil.db_now(),
@@ -183,7 +184,10 @@ create table counterfoil.messages (
     constraint incomplete_has_a_reason check ((status = 'incomplete') = (incomplete_reason is not null))
 );
 create index messages_thread on counterfoil.messages (thread_id, seq);
+comment on column counterfoil.messages.pieces is
+'Lengths in code points of the pieces in which a model spoke the text: the deltas of a stream.';
 create index messages_run on counterfoil.messages (run_id, seq) where run_id is not null;
+create index messages_spoken on counterfoil.messages (run_id) where status = 'in_progress';
 
 create table counterfoil.steps (
     id text collate "C" primary key,
@@ -197,9 +201,9 @@ create table counterfoil.steps (
     ended_at timestamptz,
     prompt_tokens bigint not null default 0,
     completion_tokens bigint not null default 0,
-    unique (run_id, round, type),
     constraint end_has_a_time check ((status = 'in_progress') = (ended_at is null))
 );
+create index steps_run on counterfoil.steps (run_id, seq);
 
 -- The ledger ---------------------------------------------------------------------------------------
 
@@ -506,6 +510,20 @@ begin
     return null;
 end $$;
 
+create function counterfoil.note_messages() returns trigger language plpgsql as $$
+begin
+    insert into counterfoil.run_events (run_id, event, object_id, data)
+    select n.run_id, 'message.' || n.status, n.id, jsonb_build_object('pieces', cardinality(n.pieces))
+    from new_rows as n where n.run_id is not null order by n.run_id, n.seq;
+    return null;
+end $$;
+
+create trigger messages_noted after insert on counterfoil.messages
+referencing new table as new_rows
+for each statement execute function counterfoil.note_messages();
+create trigger messages_moved after update on counterfoil.messages
+referencing new table as new_rows
+for each statement execute function counterfoil.note_messages();
 create trigger runs_checked after update on counterfoil.runs
 referencing old table as old_rows new table as new_rows
 for each statement execute function counterfoil.check_run_transitions();

@@ -13,4 +13,6 @@ where
     r.id = any(%(run_ids)s::text [])
     and m.deleted_at is null
     and m.status != 'in_progress'
+    -- A text that this very run did not finish is void: its model is asked again.
+    and not (m.status = 'incomplete' and m.run_id = r.id)
 order by r.id, m.seq;

@@ -122,7 +122,11 @@ class Elders:
 
 @dataclass(frozen=True)
 class NewMessage:
-    """A message that a round wrote. content: JSON text of its parts, as the wire shows them."""
+    """A message that a round writes.
+
+    content: JSON text of its parts, as the wire shows them. pieces: an array, as Postgres writes it, of the
+    lengths in which it was spoken.
+    """
 
     id: str
     thread_id: str
@@ -130,7 +134,30 @@ class NewMessage:
     assistant_id: str
     round: int
     content: str
+    pieces: str = "{}"
+    status: str = "completed"
     incomplete_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class MessageMove:
+    """What is now known of a message that a model is speaking: all of it so far, or its end."""
+
+    id: str
+    content: str
+    pieces: str
+    status: str
+    incomplete_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class StepMove:
+    """The end of a step; tokens of its round."""
+
+    id: str
+    status: str
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -263,6 +290,21 @@ def insert_messages(messages: Iterable[NewMessage]) -> Statement[None]:
 def insert_steps(steps: Iterable[NewStep]) -> Statement[None]:
     """Stores run steps, in the order given."""
     return statement("decisions.insert_steps", no_rows, **columns(steps, NewStep))
+
+
+def move_messages(moves: Iterable[MessageMove]) -> Statement[None]:
+    """Goes on with messages that models are speaking."""
+    return statement("decisions.move_messages", no_rows, **columns(moves, MessageMove))
+
+
+def move_steps(moves: Iterable[StepMove]) -> Statement[None]:
+    """Ends steps of messages."""
+    return statement("decisions.move_steps", no_rows, **columns(moves, StepMove))
+
+
+def void_speech(run_ids: Sequence[str], *, spoken_ids: Sequence[str]) -> Statement[None]:
+    """Closes texts that were left unfinished, but for those that are being spoken now."""
+    return statement("decisions.void_speech", no_rows, run_ids=list(run_ids), spoken_ids=list(spoken_ids))
 
 
 def insert_calls(calls: Iterable[NewCall]) -> Statement[None]:

@@ -1,4 +1,6 @@
-insert into counterfoil.messages (id, thread_id, run_id, assistant_id, round, role, content, status, incomplete_reason, ended_at)
+insert into counterfoil.messages (
+    id, thread_id, run_id, assistant_id, round, role, content, pieces, status, incomplete_reason, ended_at
+)
 select
     x.id,
     x.thread_id,
@@ -7,10 +9,12 @@ select
     x.round,
     'assistant' as role,
     x.content::json,
-    case when x.incomplete_reason is null then 'completed' else 'incomplete' end as status,
+    x.pieces::integer [],
+    x.status,
     x.incomplete_reason,
-    counterfoil.db_now() as ended_at
+    case when x.status != 'in_progress' then counterfoil.db_now() end as ended_at
 from unnest(
     %(id)s::text [], %(thread_id)s::text [], %(run_id)s::text [], %(assistant_id)s::text [], %(round)s::integer [],
-    %(content)s::text [], %(incomplete_reason)s::text []
-) as x (id, thread_id, run_id, assistant_id, round, content, incomplete_reason);
+    %(content)s::text [], %(pieces)s::text [], %(status)s::text [], %(incomplete_reason)s::text []
+) as x (id, thread_id, run_id, assistant_id, round, content, pieces, status, incomplete_reason)
+order by x.id;

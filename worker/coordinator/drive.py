@@ -13,6 +13,7 @@ from typing import Any, Final
 import structlog
 
 from sql.decisions import Elders, RunChange, RunRow, load_arguments
+from sql.ids import new_id
 from sql.ledger import RunEnd
 from sql.vocabulary import Ledger, RunStatus
 from worker.batches import DatabaseGone
@@ -22,7 +23,8 @@ from worker.coordinator.errands import Office, look_up, send_and_learn, send_as_
 from worker.coordinator.moves import write_plan
 from worker.coordinator.prompt import turn_request, used_call_ids
 from worker.coordinator.retry import after, back_off_s
-from worker.coordinator.rounds import SEND_BY_S, elder_queries, parsed_arguments, read_calls, store_round
+from worker.coordinator.rounds import SEND_BY_S, Spoken, elder_queries, parsed_arguments, read_calls, store_round
+from worker.coordinator.speech import Speech
 from worker.faults import point
 from worker.gateway.client import ToolRequest
 from worker.gateway.clock import boot_now
@@ -60,6 +62,7 @@ class Drive:
         self.written_in_a_row = 0
         self.asking: asyncio.Task[Turn | ModelUnavailable] | None = None
         self.turn: Turn | None = None
+        self.speech: Speech | None = None
 
     async def go(self) -> None:
         """Loads, decides, writes, performs, again and again; returns when the run is somebody else's concern."""
@@ -77,6 +80,8 @@ class Drive:
         finally:
             if self.asking is not None:
                 self.asking.cancel()
+            if self.speech is not None:
+                await self.speech.close()
             self.office.leases.drop(self.held)
 
     async def _look(self) -> Seen | None:
@@ -183,17 +188,20 @@ class Drive:
         if model is None:
             self.turn = Turn(end=unserved(run.model))
             return True
-        self.asking = asyncio.create_task(self._asked(run, model))
+        self.speech = Speech(run, self.office.journal)
+        self.asking = asyncio.create_task(self._asked(run, model, self.speech))
         return True
 
-    async def _asked(self, run: RunRow, model: Model) -> Turn | ModelUnavailable:
+    async def _asked(self, run: RunRow, model: Model, speech: Speech) -> Turn | ModelUnavailable:
         context = await self.office.journal.context(run.id)
         if context is None:
             return ModelUnavailable("the run is gone")
         try:
-            return await model.ask(turn_request(run, context, self.office.desk.catalog))
+            return await model.ask(turn_request(run, context, self.office.desk.catalog), speech.hear)
         except ModelUnavailable as unavailable:
             return unavailable
+        finally:
+            await speech.close()
 
     async def _answered(self) -> bool:
         """Takes the model's answer in hand; it is stored only if all that was seen still holds."""
@@ -227,7 +235,7 @@ class Drive:
         used = used_call_ids(await journal.context(run.id)) if turn.calls else set()
         asked = read_calls(turn, desk, used)
         elders = await journal.elders(elder_queries(run, asked)) if run.ledger == Ledger.ENFORCE else []
-        write = store_round(run, turn, asked, elders, desk)
+        write = store_round(run, turn, self._spoken(), asked, elders, desk)
         send_by = boot_now() + SEND_BY_S
         if write.intents:
             point("before_intent")
@@ -236,12 +244,18 @@ class Drive:
             return written.applied in (Applied.STALE, Applied.UNCERTAIN)
         if written.intended:
             point("after_intent")
-        self.turn = None
+        self.turn = self.speech = None
         for call in asked:
             if call.tool_call_id in written.intended and call.tool is not None and call.arguments is not None:
                 request = tool_request(run, call.tool, write.calls[call.index], call.arguments, 1)
                 self._start((run.id, call.tool_call_id), send_and_learn(self.office, request, send_by))
         return write.end is None
+
+    def _spoken(self) -> Spoken:
+        if self.speech is None:
+            return Spoken(new_id("msg"), new_id("step"))
+        speech = self.speech
+        return Spoken(speech.message_id, speech.step_id, tuple(speech.pieces), speech.begun)
 
     # Outside ----------------------------------------------------------------------------------------
 

@@ -3,24 +3,36 @@
 import json
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from app.catalog.tool import Catalog, Tool, check_arguments
-from sql.decisions import ElderQuery, Elders, Intent, NewCall, NewMessage, NewStep, RunChange, RunRow
+from sql.decisions import (
+    ElderQuery,
+    Elders,
+    Intent,
+    MessageMove,
+    NewCall,
+    NewMessage,
+    NewStep,
+    RunChange,
+    RunRow,
+    StepMove,
+)
 from sql.ids import new_id
 from sql.ledger import Payload, RunEnd
 from sql.vocabulary import CallState, Executor, Ledger, Repeat, RunStatus, StepType
 from worker.coordinator.fingerprint import effect_key, fingerprint
 from worker.coordinator.lifecycle import SETTLED
-from worker.models import AskedCall, Failed, Incomplete, Turn
+from worker.models import AskedCall, Failed, Incomplete, Turn, Usage
 from worker.records import Write
 
 SEND_BY_S: Final = 2.0
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 # Call ids are keys in the ledger; some gateways make ids of several KB.
 LONGEST_CALL_ID: Final = 200
+_INCOMPLETE: Final = {Failed: "run_failed", Incomplete: "max_tokens"}
 UNREADABLE: Final = "the arguments are no JSON object"
 
 
@@ -66,6 +78,16 @@ class Stored:
     suspected: bool = False
 
 
+@dataclass(frozen=True)
+class Spoken:
+    """How a turn's text was spoken: its pieces, and the message and step that hold it, already stored or not."""
+
+    message_id: str
+    step_id: str
+    pieces: tuple[str, ...] = ()
+    stored: bool = False
+
+
 def read_calls(turn: Turn, desk: Desk, used: set[str]) -> list[Asked]:
     """The turn's calls, each with an id of its own: an empty one, or one used before in the run, is replaced."""
     asked = []
@@ -95,7 +117,9 @@ def elder_queries(run: RunRow, asked: Sequence[Asked]) -> list[ElderQuery]:
     ]
 
 
-def store_round(run: RunRow, turn: Turn, asked: Sequence[Asked], elders: Sequence[Elders], desk: Desk) -> Write:
+def store_round(
+    run: RunRow, turn: Turn, spoken: Spoken, asked: Sequence[Asked], elders: Sequence[Elders], desk: Desk
+) -> Write:
     """The round as one write: its message, its calls, and an open attempt for each that is to be sent."""
     found = iter(elders)
     stored: dict[int, Stored] = {}
@@ -108,20 +132,20 @@ def store_round(run: RunRow, turn: Turn, asked: Sequence[Asked], elders: Sequenc
     payloads += [Payload(outputs[i], s.output.encode()) for i, s in stored.items() if s.output is not None]  # type: ignore[arg-type]
     calls = tuple(_row(run, c, stored[c.index], ids[c.index], outputs[c.index]) for c in asked)
     sent = [call for call in asked if stored[call.index].state == CallState.INTENDED]
-    message, steps = _steps(run, turn, calls)
-    return Write(
+    write = Write(
         run_id=run.id,
         epoch=run.epoch,
         wakes=run.wakes,
         payloads=tuple(payloads),
-        messages=message,
-        steps=steps,
+        steps=_calls_step(run, turn, calls),
         calls=calls,
         intents=tuple(intent(run, c.tool_call_id, 1, c.tool, desk) for c in sent if c.tool is not None),
         tools=tuple((c.tool_call_id, c.name) for c in sent),
         change=_change(run, turn, calls, fruitful=bool(sent)),
         end=_end(run, turn),
+        speaks=True,
     )
+    return _texts(run, turn, spoken, write)
 
 
 def intent(run: RunRow, tool_call_id: str, number: int, tool: Tool, desk: Desk) -> Intent:
@@ -207,55 +231,66 @@ def _row(run: RunRow, call: Asked, stored: Stored, arguments: uuid.UUID, output:
     )
 
 
-def _steps(run: RunRow, turn: Turn, calls: Sequence[NewCall]) -> tuple[tuple[NewMessage, ...], tuple[NewStep, ...]]:
-    messages, steps = [], []
-    usage = turn.usage
-    if turn.text is not None:
-        message = _message(run, turn, turn.text)
-        failed = isinstance(turn.end, Failed)
-        messages.append(message)
-        steps.append(
-            NewStep(
-                id=new_id("step"),
-                run_id=run.id,
-                round=run.rounds,
-                type=StepType.MESSAGE_CREATION,
-                message_id=message.id,
-                status="in_progress" if failed else "completed",
-                prompt_tokens=usage.prompt_tokens,
-                completion_tokens=usage.completion_tokens,
-            )
-        )
-    if calls:
-        done = all(call.state in SETTLED for call in calls)
-        first = not steps
-        steps.append(
-            NewStep(
-                id=new_id("step"),
-                run_id=run.id,
-                round=run.rounds,
-                type=StepType.TOOL_CALLS,
-                message_id=None,
-                status="completed" if done else "in_progress",
-                prompt_tokens=usage.prompt_tokens if first else 0,
-                completion_tokens=usage.completion_tokens if first else 0,
-            )
-        )
-    return tuple(messages), tuple(steps)
-
-
-def _message(run: RunRow, turn: Turn, text: str) -> NewMessage:
-    reasons: Mapping[type, str] = {Failed: "run_failed", Incomplete: "max_tokens"}
-    parts = [{"type": "text", "text": {"value": storable(text), "annotations": []}}]
-    return NewMessage(
-        id=new_id("msg"),
+def _texts(run: RunRow, turn: Turn, spoken: Spoken, write: Write) -> Write:
+    """The write with the round's message and its step; begun ones are ended."""
+    if turn.text is None:
+        return write
+    text = storable(turn.text)
+    pieces = spoken.pieces if "".join(spoken.pieces) == text else (text,)
+    reason = _INCOMPLETE.get(type(turn.end))
+    content, lengths = message_content(text), pieces_array(pieces)
+    # A failure ends the step together with the run.
+    step_status = "in_progress" if isinstance(turn.end, Failed) else "completed"
+    tokens = (turn.usage.prompt_tokens, turn.usage.completion_tokens)
+    status = "completed" if reason is None else "incomplete"
+    if spoken.stored:
+        message_move = MessageMove(spoken.message_id, content, lengths, status, reason)
+        step_move = StepMove(spoken.step_id, step_status, *tokens)
+        return replace(write, message_moves=(message_move,), step_moves=(step_move,))
+    message = NewMessage(
+        id=spoken.message_id,
         thread_id=run.thread_id,
         run_id=run.id,
         assistant_id=run.assistant_id,
         round=run.rounds,
-        content=json.dumps(parts, ensure_ascii=False),
-        incomplete_reason=reasons.get(type(turn.end)),
+        content=content,
+        pieces=lengths,
+        status=status,
+        incomplete_reason=reason,
     )
+    kind = StepType.MESSAGE_CREATION
+    step = NewStep(spoken.step_id, run.id, run.rounds, kind, spoken.message_id, step_status, *tokens)
+    return replace(write, messages=(message,), steps=(step, *write.steps))
+
+
+def _calls_step(run: RunRow, turn: Turn, calls: Sequence[NewCall]) -> tuple[NewStep, ...]:
+    """The step of a round's calls; the tokens of the round are on its first step."""
+    if not calls:
+        return ()
+    done = all(call.state in SETTLED for call in calls)
+    usage = turn.usage if turn.text is None else Usage()
+    return (
+        NewStep(
+            id=new_id("step"),
+            run_id=run.id,
+            round=run.rounds,
+            type=StepType.TOOL_CALLS,
+            message_id=None,
+            status="completed" if done else "in_progress",
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+        ),
+    )
+
+
+def message_content(text: str) -> str:
+    """A text as the content of a message: JSON text of its one part."""
+    return json.dumps([{"type": "text", "text": {"value": text, "annotations": []}}], ensure_ascii=False)
+
+
+def pieces_array(pieces: Sequence[str]) -> str:
+    """The lengths of pieces in code points, as Postgres writes an array."""
+    return "{" + ",".join(str(len(piece)) for piece in pieces) + "}"
 
 
 def _change(run: RunRow, turn: Turn, calls: Sequence[NewCall], *, fruitful: bool) -> RunChange:

@@ -30,7 +30,19 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "keys create": ("app.cli.keys:create", "Make an API key and print it, this once."),
     "keys list": ("app.cli.keys:list_keys", "List API keys, without the keys."),
     "keys revoke": ("app.cli.keys:revoke", "Make an API key invalid from now on."),
+    "runs list": ("app.cli.runs:list_runs", "List runs, newest first."),
+    "runs show": ("app.cli.runs:show", "Show a run with its calls, attempts, evidence and events."),
+    "runs watch": ("app.cli.runs:watch", "Follow a run's events until it has ended."),
+    "runs resume": ("app.cli.runs:resume", "Let a stuck or poisoned run go on: due now."),
+    "runs cancel": ("app.cli.runs:cancel", "End a run at once as cancelled."),
+    "runs export": ("app.cli.runs:export", "Write runs as JSON lines, for `counterfoil investigate`."),
+    "calls list": ("app.cli.calls:list_calls", "List calls with their evidence, newest run first."),
+    "calls show": ("app.cli.calls:show", "Show one call with its attempts and evidence."),
+    "calls resolve": ("app.cli.calls:resolve", "Say what became of a call in doubt."),
     "tools check": ("app.cli.tools:check", "Show every mistake in the catalog."),
+    "tools list": ("app.cli.tools_pause:list_tools", "List the tools that workers loaded, and which are paused."),
+    "tools pause": ("app.cli.tools_pause:pause", "Stop sending to a tool; its calls wait."),
+    "tools resume": ("app.cli.tools_pause:resume", "Send to a paused tool again."),
     "investigate": (
         "app.cli.investigate:investigate",
         "Explain duplicated effects from logs and audit trails.",
@@ -41,6 +53,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 GROUPS: Final[dict[str, str]] = {
     "migrate": "The database's schema.",
     "keys": "API keys of projects.",
+    "runs": "Runs: what they do, and letting them go on or end.",
+    "calls": "Tool calls: the ledger, and those in doubt.",
     "tools": "The tools of the catalog.",
 }
 

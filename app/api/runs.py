@@ -1,7 +1,7 @@
 """Runs: made, shown, listed, cancelled; what drives them is the worker."""
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from flask import Blueprint, Response, request
 
@@ -24,7 +24,8 @@ from sql.ids import new_id
 from sql.ledger import RunEnd, ending, lock_runs
 from sql.messages import insert_messages
 from sql.runs import RunRow, insert_run, is_newest_run, page_runs, read_runs, thread_of_run, update_run
-from sql.threads import active_run, lock_thread
+from sql.statement import Statement
+from sql.threads import ThreadRow, active_run, lock_thread, read_thread
 from sql.vocabulary import RunStatus
 
 routes = Blueprint("runs", __name__)
@@ -145,7 +146,7 @@ def index(thread_id: str) -> Response:
 def update(thread_id: str, run_id: str) -> Response:
     """Replaces the metadata, in any status."""
     body = read_body(MetadataBody, exists=lambda: require(thread_id, run_id))
-    require(thread_id, run_id)
+    check_ids(thread=thread_id, run=run_id)
     metadata = None if body.metadata is None else stored(body.metadata)
     asked = resend.asked("runs.update", counted=False)
 
@@ -162,13 +163,13 @@ def update(thread_id: str, run_id: str) -> Response:
 def cancel(thread_id: str, run_id: str) -> Response:
     """Ends an active run at once; what is already on its way is settled in the ledger afterwards."""
     read_body(NoBody, exists=lambda: require(thread_id, run_id))
-    require(thread_id, run_id)
+    check_ids(thread=thread_id, run=run_id)
     asked = resend.asked("runs.cancel", counted=False)
 
     def work(transaction: Transaction) -> RunRow:
         if asked.earlier(transaction) is not None:
             return shown(transaction, thread_id, run_id)
-        row = locked_run(transaction, thread_id, run_id)
+        row: RunRow = locked_run(transaction, thread_id, run_id)[0]
         if row.status == RunStatus.CANCELLED and asked.retry_count > 0:
             return row
         if row.ended_at is not None:
@@ -182,23 +183,28 @@ def cancel(thread_id: str, run_id: str) -> Response:
     return answer(run_object(row))
 
 
-def locked_run(transaction: Transaction, thread_id: str, run_id: str) -> RunRow:
-    """A run under its lock, ended if its time is up, so that its status is what decides."""
-    locked, rows = transaction.all(lock_runs([run_id]), read_runs(project(), thread_id, [run_id]))
+def locked_run(transaction: Transaction, thread_id: str, run_id: str, *also: Statement[Any]) -> tuple[Any, ...]:
+    """A run under its lock, ended if its time is up, so that its status is what decides; and what else was asked."""
+    read = read_runs(project(), thread_id, [run_id])
+    locked, rows, *found = transaction.all(lock_runs([run_id]), read, *also)
     if not rows:
-        raise missing("run", run_id)
+        raise no_run(thread_id, run_id, transaction.one(read_thread(thread_id, project())))
     if overdue := expired(locked):
-        *_, rows = transaction.all(*ending(overdue), read_runs(project(), thread_id, [run_id]))
-    row: RunRow = rows[0]
-    return row
+        rows, *found = transaction.all(*ending(overdue), read, *also)[-1 - len(also) :]
+    return (rows[0], *found)
 
 
 def shown(transaction: Transaction, thread_id: str, run_id: str) -> RunRow:
     """Commits, and answers the run as it is now. Raises `NotFound`."""
     rows: list[RunRow] = transaction.commit(read_runs(project(), thread_id, [run_id]))[0]
     if not rows:
-        raise missing("run", run_id)
+        raise no_run(thread_id, run_id, transaction.one(read_thread(thread_id, project())))
     return rows[0]
+
+
+def no_run(thread_id: str, run_id: str, thread: ThreadRow | None) -> errors.NotFound:
+    """The error for a run that is not there: it names the thread where that is not there either."""
+    return missing("thread", thread_id) if thread is None else missing("run", run_id)
 
 
 def require(thread_id: str, run_id: str) -> RunRow:

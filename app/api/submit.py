@@ -9,6 +9,7 @@ from app.api import resend
 from app.api.answers import answer
 from app.api.bodies import read_body
 from app.api.objects import run_object, wire_status
+from app.api.paths import check_ids
 from app.api.payloads import new_payload, text_of
 from app.api.runs import locked_run, refuse_streaming, require, shown
 from app.api.services import database, services
@@ -25,15 +26,16 @@ routes = Blueprint("submit", __name__)
 def submit(thread_id: str, run_id: str) -> Response:
     """Hands in the outputs of all open calls of the client's; the run has left `requires_action` when this answers."""
     body = read_body(SubmitBody, exists=lambda: require(thread_id, run_id))
-    require(thread_id, run_id)
+    check_ids(thread=thread_id, run=run_id)
+    if body.stream:
+        require(thread_id, run_id)
     refuse_streaming(body.stream)
     asked = resend.asked("runs.submit_tool_outputs", counted=False)
 
     def work(transaction: Transaction) -> RunRow:
         if asked.earlier(transaction) is not None:
             return shown(transaction, thread_id, run_id)
-        row = locked_run(transaction, thread_id, run_id)
-        calls = transaction.one(client_calls(run_id))
+        row, calls = locked_run(transaction, thread_id, run_id, client_calls(run_id))
         if not is_resubmission(body.tool_outputs, calls):
             check(row, body.tool_outputs, calls)
             accept(transaction, run_id, body.tool_outputs)

@@ -124,7 +124,7 @@ def store_round(
     found = iter(elders)
     stored: dict[int, Stored] = {}
     for call in asked:
-        elder = None if call.may_repeat else next(found)
+        elder = None if call.may_repeat else next(found, None)  # none are asked for where the ledger only watches
         stored[call.index] = _stored(run, call, elder, asked, desk)
     ids = {call.index: uuid.uuid4() for call in asked}
     outputs = {i: s.output_id or (uuid.uuid4() if s.output is not None else None) for i, s in stored.items()}

@@ -1,6 +1,8 @@
 """`GET /openapi.json` says what is served, and nothing that it allows, or forbids, makes a 500."""
 
 import json
+import re
+from pathlib import Path
 
 import httpx
 import pytest
@@ -103,3 +105,9 @@ def test_nothing_makes_a_500(site: Site, method: str, path: str, mode: Generatio
         case.validate_response(answer, checks=[not_a_server_error, response_schema_conformance])
 
     ask()
+
+
+def test_the_documentation_names_every_endpoint() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\| `([A-Z]+) (/v1/\S+)` \| yes \|", page, re.MULTILINE))
+    assert documented == {(method.upper(), path) for path, methods in SERVED.items() for method in methods}

@@ -99,6 +99,7 @@ class _Core:
         free |= {id(p): p for run in self._runs.values() for p in run.posts if not p.effects}
         left = joining.place_effects(self._kept.loose_effects, list(free.values()) + pseudo, self._matcher)
         left = self._beside_pseudo(left, pseudo)
+        left = self._second_of_one(left)
         for post in pseudo:
             if post.effects and post.run:
                 post.run.posts.append(post)
@@ -111,6 +112,17 @@ class _Core:
             best = self._matcher.nearest(effect, equals)
             if best is not None:
                 self._matcher.link(effect, best)
+        return [effect for effect in left if effect.post is None]
+
+    def _second_of_one(self, left: list[Effect]) -> list[Effect]:
+        """Join an effect without a fingerprint to a request that has its effect already, if it happened within it."""
+        nameless = [effect for effect in left if effect.rec.fingerprint is None]
+        if nameless:
+            answered = [post for post in self._posts_of_clusters() if post.effects]
+            for effect in nameless:
+                best = self._matcher.nearest(effect, answered)
+                if best is not None and self._matcher.cost(effect, best) < 1.0:
+                    self._matcher.link(effect, best)
         return [effect for effect in left if effect.post is None]
 
     def _suppose_effects(self) -> list[Effect]:

@@ -49,13 +49,6 @@ def _stalled_calls(run: Run, since: int, survey: Survey) -> Iterator[Finding]:
     if wanted is not None and len(calls) < wanted:
         because = f"requires_action with {wanted} tool calls, of which {len(calls)} dispatched."
         yield Finding("stalled", run.id, None, since, because)
-    elif not found:
-        submits = run.of(k.SUBMIT)
-        if submits and len(rounds) == 1:
-            at = max(r.at for r in submits)
-            yield Finding(
-                "stalled", run.id, calls[0], at, "Outputs were submitted and accepted, but the run did not go on."
-            )
 
 
 def _tool_calls(record: Record) -> int | None:

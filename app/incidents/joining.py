@@ -49,6 +49,9 @@ def mend_calls(run: Run) -> None:
         run.records = [r._replace(call=whole[r.call]) if r.call in whole else r for r in run.records]
         for post in run.posts:
             post.call = whole.get(post.call or "", post.call)
+    calls = run.calls()
+    if len(calls) == 1:
+        run.records = [r._replace(call=calls[0]) if r.kind == k.DISPATCH else r for r in run.records]
     for post in run.posts:
         if post.call is None:
             post.call = _call_by_dispatch(run, post)
@@ -70,8 +73,8 @@ def pseudo_posts(run: Run, matcher: Matcher) -> list[Post]:
     """Return a stand-in for each dispatch of the run for which no gateway log shows a request."""
     made = []
     for call in dict.fromkeys(r.call for r in run.of(k.DISPATCH)):
-        posts = sorted((p for p in run.posts if p.call == call), key=matcher.start)
-        dispatches = sorted((r for r in run.of(k.DISPATCH) if r.call == call), key=lambda r: r.at)
+        posts = sorted((p for p in run.posts if call in (p.call, None)), key=matcher.start)
+        dispatches = sorted((r for r in run.of(k.DISPATCH) if call in (r.call, None)), key=lambda r: r.at)
         for record in unanswered(dispatches, posts, matcher):
             post = Post(record._replace(status=None), pseudo=True)
             post.run, post.call = run, call
@@ -157,19 +160,23 @@ def place_effects(effects: list[Effect], posts: list[Post], matcher: Matcher) ->
     return [effect for effect in left if effect.post is None]
 
 
-def _penalty(effect: Effect, post: Post) -> float:
-    """An effect that fits a known request goes elsewhere only within that request's run."""
-    back = effect.fallback
-    if back is None or (back.run is not None and back.run is post.run):
-        return 0.0
-    return _ELSEWHERE_S
+def _cost(effect: Effect, post: Post, matcher: Matcher) -> float:
+    """Return the cost of giving an effect a request; one that fits a known request goes to a stranger's only
+    when that fits better."""
+    cost, back = matcher.cost(effect, post), effect.fallback
+    if back is None or back is post or cost >= IMPOSSIBLE:
+        return cost
+    kin = back.run is not None and back.run is post.run
+    if kin or (back.thread is not None and back.thread == post.thread):
+        return cost
+    return cost if cost + _ELSEWHERE_S < matcher.cost(effect, back) else IMPOSSIBLE
 
 
 def _assign_few(effects: list[Effect], posts: list[Post], matcher: Matcher) -> list[Effect]:
     pairs = []
     for effect in effects:
         for post in posts:
-            cost = matcher.cost(effect, post) + _penalty(effect, post)
+            cost = _cost(effect, post, matcher)
             if cost < IMPOSSIBLE:
                 pairs.append((cost, matcher.at(effect), matcher.start(post), effect, post))
     return _cheapest_first(effects, pairs, matcher)
@@ -182,7 +189,7 @@ def _assign_many(effects: list[Effect], posts: list[Post], matcher: Matcher) -> 
     for effect in effects:
         at = matcher.at(effect)
         for position in range(bisect_left(starts, at - _APART_US), bisect_left(starts, at + 11 * SECOND)):
-            cost = matcher.cost(effect, ordered[position]) + _penalty(effect, ordered[position])
+            cost = _cost(effect, ordered[position], matcher)
             if cost < IMPOSSIBLE:
                 pairs.append((cost, at, starts[position], effect, ordered[position]))
     return _cheapest_first(effects, pairs, matcher)

@@ -134,6 +134,8 @@ class LineReader:
                 kind = k.STATUS
         if kind == k.DUPLICATE_EVENT:
             status = known.get("action")
+        if kind == k.STATUS and status not in _RUN_STATUSES:
+            status = self._whole_status(line_number, at, status or "")
         if kind == k.SUBMIT and status is not None and not status.startswith("2"):
             kind = k.SUBMIT_FAILED
         return Record(
@@ -141,6 +143,15 @@ class LineReader:
             known.get("call"), known.get("tool"), k.clean_fingerprint(known.get("fingerprint")), status,
             k.NO_ANSWER, number(known.get("attempt")), intern(" ".join(shown)), known.get("replica"),
         )  # fmt: skip
+
+
+    def _whole_status(self, line_number: int, at: int, cut: str) -> str:
+        """Complete a status that a cut line cut, and count the line; keep a status that is merely unknown."""
+        whole = [known for known in _RUN_STATUSES if known.startswith(cut)]
+        if len(whole) == 1 and len(cut) > 2:
+            self._source.miss(line_number, "line is cut within its status; used as far as it goes", at)
+            return whole[0]
+        return cut
 
 
 _RUN_STATUSES: Final = k.TERMINAL | {"queued", "in_progress", "requires_action", "cancelling"}

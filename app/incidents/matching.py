@@ -109,6 +109,15 @@ class Matcher:
         if same_fingerprint(effect.rec.fingerprint, post.fingerprint):
             self.learn(post, effect)
 
+    def unlink_doubtful(self, effects: list[Effect]) -> list[Effect]:
+        """Take effects back from requests that failed: one whose fingerprint is missing may fit them better."""
+        taken = [e for e in effects if e.post is not None and e.post.outcome in ("failed", "refused")]
+        for effect in taken:
+            assert effect.post is not None
+            effect.post.effects.remove(effect)
+            effect.fallback, effect.post = effect.post, None
+        return taken
+
     def nearest(self, effect: Effect, posts: list[Post]) -> Post | None:
         """Return the request that fits an effect best, whether or not it has one already."""
         costs = [(self.cost(effect, post), position) for position, post in enumerate(posts)]

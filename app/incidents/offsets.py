@@ -22,30 +22,42 @@ class Bounds:
 
     def __init__(self) -> None:
         """Begin with nothing known."""
-        self._lags: dict[tuple[int, int], list[int]] = {}
-        self._counts: dict[tuple[int, int], int] = {}
+        self._sure: dict[tuple[int, int], _Lags] = {}
+        self._likely: dict[tuple[int, int], _Lags] = {}
 
-    def caused(self, cause_source: int, cause_us: int, then_source: int, then_us: int) -> None:
-        """Say that what one source dates `cause_us` happened before what another dates `then_us`."""
-        if cause_source == then_source:
-            return
-        pair = (cause_source, then_source)
-        lags = self._lags.setdefault(pair, [])
-        self._counts[pair] = self._counts.get(pair, 0) + 1
-        lag = cause_us - then_us
-        if len(lags) < _KEPT:
-            heapq.heappush(lags, lag)
-        elif lag > lags[0]:
-            heapq.heapreplace(lags, lag)
+    def caused(self, cause_source: int, cause_us: int, then_source: int, then_us: int, sure: bool = True) -> None:
+        """Say that what one source dates `cause_us` happened before what another dates `then_us`.
+
+        What is only likely counts where nothing sure is known of the two sources.
+        """
+        if cause_source != then_source:
+            known = self._sure if sure else self._likely
+            known.setdefault((cause_source, then_source), _Lags()).add(cause_us - then_us)
 
     def edges(self) -> dict[tuple[int, int], float]:
-        """Return for (a, b) the least that clock a is ahead of clock b; of many the outermost 2 % are left out."""
-        edges = {}
-        for pair, lags in self._lags.items():
-            ordered = sorted(lags, reverse=True)
-            skip = min(self._counts[pair] // 50, len(ordered) - 1)
-            edges[pair] = float(ordered[skip])
-        return edges
+        """Return for (a, b) the least that clock a is ahead of clock b."""
+        return {pair: lags.outermost() for pair, lags in (self._likely | self._sure).items()}
+
+
+class _Lags:
+    """The largest of many lags, without an eighth of them, since a few pairs are always joined wrongly."""
+
+    __slots__ = ("_count", "_largest")
+
+    def __init__(self) -> None:
+        self._largest: list[int] = []
+        self._count = 0
+
+    def add(self, lag: int) -> None:
+        self._count += 1
+        if len(self._largest) < _KEPT:
+            heapq.heappush(self._largest, lag)
+        elif lag > self._largest[0]:
+            heapq.heapreplace(self._largest, lag)
+
+    def outermost(self) -> float:
+        skip = min(self._count // 8, len(self._largest) - 1)
+        return float(sorted(self._largest, reverse=True)[skip])
 
 
 def estimate(bounds: Bounds, names: list[str]) -> tuple[list[int], bool]:

@@ -262,6 +262,8 @@ class Sweep:
                 self.kept.loose_effects += effects
             for post in posts:
                 self._settle(post)
+            if any(post.run is None and post.thread is None for post in posts):
+                self.kept.clusters.append(cluster)
             return
         if len(effects) == 0 and not self._near_loose() and self._audited():
             for post in posts:
@@ -280,18 +282,18 @@ class Sweep:
     def _bound_in_order(self, cluster: Cluster) -> None:
         """Bound clocks by requests and effects that are equally many and apart: the n-th made the n-th."""
         posts = sorted(cluster.posts, key=lambda post: post.rec.at)
-        if len({post.rec.source for post in posts}) > 1:
+        if len({post.rec.source for post in posts}) > 1 or any(post.outcome != "answered" for post in posts):
             return
         for post, effect in zip(posts, sorted(cluster.effects, key=lambda e: e.rec.at), strict=True):
             if same_fingerprint(post.fingerprint, effect.rec.fingerprint):
-                self._bound_pair(post, effect)
+                self._bound_pair(post, effect, sure=False)
 
-    def _bound_pair(self, post: Post, effect: Effect) -> None:
+    def _bound_pair(self, post: Post, effect: Effect, sure: bool = True) -> None:
         """A request begins before its effect; a 200 or 201 reports an effect that is there."""
-        self.bounds.caused(post.rec.source, post.rec.at, effect.rec.source, effect.rec.at)
+        self.bounds.caused(post.rec.source, post.rec.at, effect.rec.source, effect.rec.at, sure)
         if post.rec.status in ("200", "201") and post.rec.duration >= 0:
             end = post.end + post.rounding_us
-            self.bounds.caused(effect.rec.source, effect.rec.at, post.rec.source, end)
+            self.bounds.caused(effect.rec.source, effect.rec.at, post.rec.source, end, sure)
 
     def _settle(self, post: Post) -> None:
         run = post.run
@@ -315,6 +317,8 @@ class Sweep:
             left = matcher.assign(cluster.effects, cluster.posts)
             for effect in left:
                 effect.fallback = matcher.nearest(effect, cluster.posts)
+            if self._survey.posts_without_print:
+                left += matcher.unlink_doubtful(cluster.effects)
             self.kept.loose_effects += left
             if left or self._near_loose() or not self._audited() or _shares_owner(cluster):
                 self.kept.clusters.append(cluster)

@@ -1,0 +1,1 @@
+"""`counterfoil demo`: the founding incident, twice, on real processes; what differs is `LEDGER`."""

@@ -154,9 +154,7 @@ def look(connection: psycopg.Connection[Any], run_id: str, tool_call_id: str) ->
     from sql.execute import execute_all  # noqa: PLC0415
     from sql.tool_calls import list_attempts, load_call  # noqa: PLC0415
 
-    call, attempts = execute_all(
-        connection, (load_call(run_id, tool_call_id), list_attempts([(run_id, tool_call_id)]))
-    )
+    call, attempts = execute_all(connection, (load_call(run_id, tool_call_id), list_attempts([(run_id, tool_call_id)])))
     if call is None:
         raise CommandError(f"no call {tool_call_id} in run {run_id}", NOT_FOUND)
     return call, len(attempts)

@@ -1,0 +1,78 @@
+-- An e-mail's answer was lost. Nothing can be looked up, and no key protects it: a person must find out.
+
+insert into counterfoil.projects (
+    id, name
+) values (
+    'proj_situations', 'situations'
+) on conflict do nothing;
+
+insert into counterfoil.assistants (
+    id, project_id, model
+) values (
+    'asst_situations', 'proj_situations', 'scripted'
+) on conflict do nothing;
+
+insert into counterfoil.threads (
+    id, project_id
+) values (
+    'thread_inDoubtNeverAAAAAAAAAAAA', 'proj_situations'
+);
+
+insert into counterfoil.messages (
+    id, thread_id, role, content
+) values (
+    'msg_inDoubtNeverAAAAAAAAAAAA', 'thread_inDoubtNeverAAAAAAAAAAAA', 'user',
+    '[{"type": "text", "text": {"value": "Please see to it.", "annotations": []}}]'
+);
+
+insert into counterfoil.runs (
+    id, project_id, thread_id, assistant_id, created_at, correlation_id, model, input_seq, status, started_at,
+    waiting_since, expires_at, rounds, due_at, epoch
+) values (
+    'run_inDoubtNeverAAAAAAAAAAAA', 'proj_situations', 'thread_inDoubtNeverAAAAAAAAAAAA', 'asst_situations',
+    counterfoil.db_now() - interval '2 minutes', 'corr_inDoubtNever', 'scripted',
+    (select max(m.seq) from counterfoil.messages as m where m.thread_id = 'thread_inDoubtNeverAAAAAAAAAAAA'),
+    'requires_action', counterfoil.db_now() - interval '2 minutes',
+    counterfoil.db_now() - interval '1 minute', counterfoil.db_now() + interval '10 minutes', 1,
+    counterfoil.db_now(), 1
+);
+
+insert into counterfoil.steps (
+    id, run_id, round, type, status
+) values (
+    'step_inDoubtNever1AAAAAAAAAAA', 'run_inDoubtNeverAAAAAAAAAAAA', 0, 'tool_calls', 'in_progress'
+);
+
+insert into counterfoil.payloads (
+    id, bytes
+) values (
+    '3394a6b5-0bb3-4d6b-8d2c-2dda8325a09c',
+    convert_to('{"to": "ada@example.com", "subject": "Hello"}', 'UTF8')
+);
+
+insert into counterfoil.tool_calls (
+    run_id, tool_call_id, thread_id, round, index, tool, executor, repeat, contract, fingerprint, effect_key,
+    arguments, state, created_at, in_doubt_since, needs_operator_since, reason
+) values (
+    'run_inDoubtNeverAAAAAAAAAAAA', 'call_inDoubtNever', 'thread_inDoubtNeverAAAAAAAAAAAA', 0, 0,
+    'send_email', 'server', 'never',
+    '{"repeat": "never", "timeout_s": 2.0, "settle_s": 0.5, "max_attempts": 5}', 'fp-inDoubtNever',
+    'ek-inDoubtNever', '3394a6b5-0bb3-4d6b-8d2c-2dda8325a09c', 'needs_operator',
+    counterfoil.db_now() - interval '2 minutes', counterfoil.db_now() - interval '1 minute',
+    counterfoil.db_now() - interval '1 minute', 'outcome_unknown'
+);
+
+insert into counterfoil.attempts (
+    run_id, tool_call_id, number, epoch, owner, state, intended_at, deadline, closed_at, reason
+) values (
+    'run_inDoubtNeverAAAAAAAAAAAA', 'call_inDoubtNever', 1, 1, 'gone:1:00000000', 'unknown',
+    counterfoil.db_now() - interval '100 seconds', counterfoil.db_now() - interval '95 seconds',
+    counterfoil.db_now() - interval '100 seconds', 'timeout'
+);
+
+insert into counterfoil.evidence (
+    run_id, tool_call_id, attempt, kind, says, reason, at, source
+) values (
+    'run_inDoubtNeverAAAAAAAAAAAA', 'call_inDoubtNever', 1, 'reply', 'unknown', 'timeout',
+    counterfoil.db_now() - interval '95 seconds', 'gone:1:00000000'
+);

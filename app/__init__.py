@@ -29,6 +29,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     logs.configure("web")
     chosen = settings or Settings.from_environment(os.environ)
     flask_app = Flask("app", static_folder=None)
+    flask_app.url_map.merge_slashes = False  # an empty id is a 404, not a redirect
     flask_app.extensions["counterfoil_settings"] = chosen
     for part in PARTS:
         module = import_module(part)

@@ -195,7 +195,9 @@ def check(connection: psycopg.Connection[Any]) -> None:
 
     One system call, no round trip. Without it a transaction after a restart could not tell whether it committed.
     """
-    if select.select([connection], [], [], 0)[0]:
+    heard = select.poll()
+    heard.register(connection, select.POLLIN)
+    if heard.poll(0):
         connection.close()
         raise psycopg.OperationalError("closed while idle")
 

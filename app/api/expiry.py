@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from app.api.services import database, services
-from app.database import Transaction
+from app.database import Database, Notifier, Transaction
 from sql.ledger import LockedRun, RunEnd, ending, lock_runs
 from sql.runs import RunRow
 from sql.threads import ActiveRun
@@ -12,6 +12,11 @@ from sql.vocabulary import RunStatus
 
 def end_overdue(rows: Sequence[RunRow]) -> bool:
     """Ends those of the runs whose time is up; True when some were, so that they must be read again."""
+    return end_overdue_in(database(), services().notifier, rows)
+
+
+def end_overdue_in(database: Database, notifier: Notifier, rows: Sequence[RunRow]) -> bool:
+    """The same outside of a request."""
     ids = [row.id for row in rows if row.overdue]
     if not ids:
         return False
@@ -20,8 +25,8 @@ def end_overdue(rows: Sequence[RunRow]) -> bool:
         locked: list[LockedRun] = transaction.one(lock_runs(ids))
         transaction.commit(*ending(expired(locked)))
 
-    database().write(work)
-    services().notifier.hurry()
+    database.write(work)
+    notifier.hurry()
     return True
 
 

@@ -5,6 +5,7 @@ key) comes first, so that an overlapping resend waits for the first and then fin
 """
 
 import hashlib
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -21,6 +22,7 @@ from sql.requests import (
     NewRequest,
     find_keyed,
     find_resent,
+    forget_requests,
     insert_request,
     lock_request,
     raise_retry_count,
@@ -30,6 +32,7 @@ from sql.statement import Statement
 
 LONGEST_KEY: Final = 255
 MOST_TRIES: Final = 1_000_000
+FORGETTING_ONE_IN: Final = 200  # requests also deletes twice as many old ones, so that the table stays short
 Holds = Callable[[str], Statement[bool | None]]
 
 
@@ -90,6 +93,8 @@ class Asked:
             return
         made = NewRequest(self.project_id, self.endpoint, self.fingerprint, self.retry_count, self.key, object_id)
         transaction.last(insert_request(made))
+        if random.randrange(FORGETTING_ONE_IN) == 0:
+            transaction.last(forget_requests(2 * FORGETTING_ONE_IN))
 
 
 def asked(endpoint: str, *, counted: bool = True) -> Asked:

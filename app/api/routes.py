@@ -11,6 +11,7 @@ from app.api import assistants, health, messages, models, reference, runs, steps
 from app.api.answers import answer
 from app.api.bodies import MOST_BYTES
 from app.api.services import NAME, PollPace, Services, services
+from app.api.stream.feed import Feed
 from app.auth import KeyRing
 from app.catalog import load_catalog
 from app.database import Database, Notifier
@@ -47,7 +48,9 @@ def parts(settings: Settings, url: str) -> Services:
     database = Database(url, size=settings.web_threads + SPARE_CONNECTIONS)
     configured = load_catalog(settings.config, os.environ).models
     names = dict.fromkeys(["scripted", *(entry.pattern for entry in configured)])
-    return Services(settings, database, KeyRing(database), Notifier(database), PollPace(database), tuple(names))
+    notifier = Notifier(database)
+    feed = Feed(database, notifier)
+    return Services(settings, database, KeyRing(database), notifier, PollPace(database), feed, tuple(names))
 
 
 def authenticate() -> None:

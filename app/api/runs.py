@@ -1,6 +1,7 @@
 """Runs: made, shown, listed, cancelled; what drives them is the worker."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from flask import Blueprint, Response, request
@@ -12,10 +13,12 @@ from app.api.bodies import read_body, stored
 from app.api.expiry import end_if_overdue, end_overdue, expired
 from app.api.lists import asked_page, find_page, list_object
 from app.api.messages import new_messages
-from app.api.objects import run_object, wire_status
+from app.api.objects import run_object, thread_object, wire_status
 from app.api.paths import check_ids, is_id, missing, require_thread
 from app.api.services import database, project, services
 from app.api.settings_of_run import run_of
+from app.api.stream.projection import Event
+from app.api.stream.serve import stream_of
 from app.api.threads import making
 from app.api.wire import MetadataBody, NoBody, RunBody, ThreadBody, ThreadRunBody
 from app.database import Transaction
@@ -36,7 +39,6 @@ TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}
 def create_with_thread() -> Response:
     """Makes a thread and a run on it, all or nothing."""
     body = read_body(ThreadRunBody)
-    refuse_streaming(body.stream)
     asked = resend.asked("threads.runs.create")
 
     def work(transaction: Transaction) -> RunRow:
@@ -47,7 +49,11 @@ def create_with_thread() -> Response:
         transaction.last(*making(thread_id, body.thread or ThreadBody()))
         return make(transaction, thread_id, body, assistants, asked)
 
-    return started(database().write(work))
+    row = database().write(work)
+    if body.stream:
+        thread = database().read_one(read_thread(row.thread_id, project()))
+        return streamed(row, [] if thread is None else [("thread.created", thread_object(thread))])
+    return started(row)
 
 
 @routes.post("/threads/<thread_id>/runs")
@@ -55,9 +61,6 @@ def create(thread_id: str) -> Response:
     """Makes a run on a thread that has no active one."""
     body = read_body(RunBody, exists=lambda: require_thread(thread_id))
     check_ids(thread=thread_id)
-    if body.stream:
-        require_thread(thread_id)
-    refuse_streaming(body.stream)
     asked = resend.asked("runs.create")
 
     def work(transaction: Transaction) -> RunRow:
@@ -74,7 +77,8 @@ def create(thread_id: str) -> Response:
             raise errors.ThreadHasRun(thread_id=thread_id, run_id=active.id)
         return make(transaction, thread_id, body, assistants, asked)
 
-    return started(database().write(work))
+    row = database().write(work)
+    return streamed(row) if body.stream else started(row)
 
 
 def make(
@@ -97,6 +101,12 @@ def started(row: RunRow) -> Response:
     return answer(run_object(row))
 
 
+def streamed(row: RunRow, opening: Sequence[Event] = ()) -> Response:
+    """The answer to a creation as a stream: the run's events from the first on."""
+    services().notifier.hurry()
+    return stream_of(row.id, opening=opening)
+
+
 def known(id: str) -> list[str]:
     """An id to look for; what cannot be one is looked for nowhere."""
     return [id] if is_id(id) else []
@@ -106,12 +116,6 @@ def traceparent() -> str | None:
     """The trace that the request belongs to, if it names a valid one."""
     text = request.headers.get("traceparent", "")
     return text if TRACEPARENT.fullmatch(text) else None
-
-
-def refuse_streaming(stream: bool | None) -> None:
-    """Until the wire has events."""
-    if stream:
-        raise errors.InvalidValue(param="stream", field="stream", problem="streaming is not built yet")
 
 
 @routes.get("/threads/<thread_id>/runs/<run_id>")

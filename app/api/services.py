@@ -3,7 +3,7 @@
 import threading
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from flask import current_app, g
 
@@ -11,6 +11,9 @@ from app.auth import KeyRing
 from app.database import Database, Notifier
 from app.settings import Settings
 from sql.runs import count_active
+
+if TYPE_CHECKING:
+    from app.api.stream.feed import Feed
 
 NAME: Final = "counterfoil_api"
 SHORTEST_POLL_MS: Final = 250
@@ -51,6 +54,7 @@ class Services:
     keys: KeyRing
     notifier: Notifier
     pace: PollPace
+    feed: "Feed"
     models: tuple[str, ...]
 
 

@@ -11,8 +11,9 @@ from app.api.bodies import read_body
 from app.api.objects import run_object, wire_status
 from app.api.paths import check_ids
 from app.api.payloads import new_payload, text_of
-from app.api.runs import locked_run, refuse_streaming, require, shown
+from app.api.runs import locked_run, require, shown
 from app.api.services import database, services
+from app.api.stream.serve import stream_of
 from app.api.wire import SubmitBody, ToolOutput
 from app.database import Transaction
 from sql.ledger import complete_steps, insert_payloads, wake_runs
@@ -27,9 +28,6 @@ def submit(thread_id: str, run_id: str) -> Response:
     """Hands in the outputs of all open calls of the client's; the run has left `requires_action` when this answers."""
     body = read_body(SubmitBody, exists=lambda: require(thread_id, run_id))
     check_ids(thread=thread_id, run=run_id)
-    if body.stream:
-        require(thread_id, run_id)
-    refuse_streaming(body.stream)
     asked = resend.asked("runs.submit_tool_outputs", counted=False)
 
     def work(transaction: Transaction) -> RunRow:
@@ -44,7 +42,16 @@ def submit(thread_id: str, run_id: str) -> Response:
 
     row = database().write(work)
     services().notifier.hurry()
+    if body.stream:
+        calls = database().read_one(client_calls(run_id))
+        return stream_of(run_id, answered=round_of(body.tool_outputs, calls))
     return answer(run_object(row))
+
+
+def round_of(outputs: Sequence[ToolOutput], calls: Sequence[ClientCall]) -> int:
+    """The round that the outputs answer: all of them were accepted for one."""
+    submitted = {one.tool_call_id for one in outputs}
+    return next(call.round for call in calls if call.tool_call_id in submitted)
 
 
 def is_resubmission(outputs: Sequence[ToolOutput], calls: Sequence[ClientCall]) -> bool:

@@ -87,8 +87,7 @@ def not_too_long(content: Any) -> Any:
 
 
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
-Name = Annotated[str, Field(min_length=1, max_length=256)]
-Model = Annotated[str, Field(min_length=1, max_length=256)]
+Model = Annotated[str, Field(min_length=1)]
 FunctionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 MetadataKey = Annotated[str, Field(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, Field(max_length=512)]
@@ -217,7 +216,7 @@ class AssistantUpdate(ThreadUpdate):
     temperature: Temperature | None = None
     top_p: TopP | None = None
     response_format: ResponseFormat | None = None
-    reasoning_effort: Annotated[str, Field(max_length=64)] | None = None
+    reasoning_effort: str | None = None
 
 
 class AssistantBody(AssistantUpdate):
@@ -244,7 +243,7 @@ class RunBody(MetadataBody):
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
-    reasoning_effort: Annotated[str, Field(max_length=64)] | None = None
+    reasoning_effort: str | None = None
     expires_in_seconds: Annotated[int, Field(ge=1, le=LONGEST_LIFE_S)] | None = None
 
 

@@ -60,3 +60,8 @@ def raise_retry_count(id: int, retry_count: int) -> Statement[None]:
 def insert_request(request: NewRequest) -> Statement[None]:
     """Notes an accepted request."""
     return statement("requests.insert_request", no_rows, **asdict(request))
+
+
+def forget_requests(count: int) -> Statement[None]:
+    """Deletes up to `count` requests that are older than a day."""
+    return statement("requests.forget_requests", no_rows, count=count)

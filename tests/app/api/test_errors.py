@@ -30,6 +30,8 @@ def test_unknown_routes_and_methods_have_the_envelope(http: httpx.Client) -> Non
     refused(http.put("/assistants", json={}), 405)
     refused(http.delete("/threads/x/runs/y"), 405)
     refused(http.get("/threads/runs/"), 404)
+    refused(http.get("/threads//messages"), 404)
+    refused(http.get("//threads"), 404)
 
 
 def test_old_beta_is_refused_new_and_none_are_not(http: httpx.Client) -> None:
@@ -102,6 +104,20 @@ def test_numbers_that_json_cannot_hold_are_400(http: httpx.Client) -> None:
     tool = '{"type":"function","function":{"name":"f","parameters":{"n":1e999}}}'
     refused(http.post("/assistants", content=f'{{"model":"m","tools":[{tool}]}}'))
     refused(http.post("/assistants", content='{"model":"m","temperature":1e999}'))
+
+
+def test_deep_and_long_values_come_back(http: httpx.Client) -> None:
+    deep: dict[str, object] = {"n": int("9" * 4000), "x": 1.5e300}
+    for _ in range(180):
+        deep = {"a": deep}
+    tools = [{"type": "function", "function": {"name": "f", "parameters": deep}}]
+    shown = made(http.post("/assistants", content=json.dumps({"model": "m" * 1000, "tools": tools})))
+    assert (shown["tools"], shown["model"]) == (tools, "m" * 1000)
+    run = made(http.post("/threads/runs", json={"assistant_id": shown["id"]}))
+    assert run["tools"] == tools
+    for _ in range(100):
+        deep = {"a": deep}
+    refused(http.post("/assistants", content=json.dumps({"model": "m", "metadata": deep})))
 
 
 def test_bodies_up_to_8_mib(http: httpx.Client) -> None:

@@ -8,7 +8,11 @@ import openai
 import psycopg
 import pytest
 
+from app.api.resend import Asked
+from sql.execute import execute
+from sql.requests import forget_requests
 from tests.app.api.conftest import Ask, Site, made, refused
+from tests.support.processes import wait_until
 
 AGAIN = {"x-stainless-retry-count": "1"}
 THIRD = {"x-stainless-retry-count": "2"}
@@ -97,11 +101,9 @@ def test_a_resend_waits_for_the_first_try(site: Site, http: httpx.Client, assist
     with psycopg.connect(site.dsn) as blocker, ThreadPoolExecutor(2) as pool:
         blocker.execute("select from counterfoil.threads where id = %s for no key update", (thread,))
         first = pool.submit(http.post, f"/threads/{thread}/runs", json=body)
-        wait = "select count(*) > 0 from pg_locks where locktype = 'advisory' and mode = 'ShareLock' and granted"
+        holds = "select count(*) > 0 from pg_locks where locktype = 'advisory' and granted"
         with psycopg.connect(site.dsn, autocommit=True) as watcher:
-            for _ in range(2000):
-                if watcher.execute(wait).fetchone() == (True,):
-                    break
+            wait_until(lambda: watcher.execute(holds).fetchone() == (True,), what="the first to hold its lock")
         second = pool.submit(site.http().post, f"/threads/{thread}/runs", json=body, headers=AGAIN)
         blocker.rollback()
         assert made(first.result())["id"] == made(second.result())["id"]
@@ -167,6 +169,29 @@ def test_many_with_one_key_at_once_make_one(site: Site) -> None:
 
     with ThreadPoolExecutor(10) as pool:
         assert len(set(pool.map(create, range(10)))) == 1
+
+
+def test_a_key_that_is_being_processed_is_409(site: Site, http: httpx.Client, rows: psycopg.Connection) -> None:
+    key = {"Idempotency-Key": "held up"}
+    project = rows.execute("select id from counterfoil.projects where name = 'tests'").fetchone()
+    assert project is not None
+    number = Asked("threads.create", project[0], b"", 0, "held up", counted=True).lock
+    with psycopg.connect(site.dsn) as first:
+        first.execute("select pg_advisory_xact_lock(%s)", (number,))
+        answer = http.post("/threads", json={}, headers=key)
+        assert refused(answer, 409)["code"] == "idempotency_in_progress"
+        assert answer.headers["retry-after-ms"] == "250"
+    made(http.post("/threads", json={}, headers=key))
+
+
+def test_old_requests_are_forgotten(http: httpx.Client, rows: psycopg.Connection) -> None:
+    rows.execute(
+        "insert into counterfoil.api_requests (project_id, endpoint, fingerprint, object_id, created_at)"
+        " select 'p', 'e', 'f', 'o', now() - interval '2 days' from generate_series(1, 100)"
+    )
+    execute(rows, forget_requests(60))
+    old = "select count(*) from counterfoil.api_requests where created_at < now() - interval '1 day'"
+    assert rows.execute(old).fetchone() == (40,)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

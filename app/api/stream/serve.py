@@ -1,0 +1,62 @@
+"""Serving a stream: the events of one run as text, until its end."""
+
+import queue
+import time
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from flask import Response
+from pydantic_core import to_json
+
+from app.api.services import services
+from app.api.stream.feed import Feed, Listener
+from app.api.stream.projection import Event, Projection
+
+PING: Final = b": ping\n\n"
+PING_S: Final = 10.0
+# A feed that has read nothing for so long cannot tell the run's end.
+GIVE_UP_S: Final = 60.0
+HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+
+def stream_of(run_id: str, *, opening: Sequence[Event] = (), answered: int | None = None) -> Response:
+    """The events of a run, from its beginning or from the round whose outputs were handed in."""
+    projection = Projection(opening, answered)
+    feed = services().feed
+    listener = feed.listen(run_id, projection.first_round)
+    return Response(events(feed, listener, projection), mimetype="text/event-stream", headers=HEADERS)
+
+
+def events(feed: Feed, listener: Listener, projection: Projection) -> Iterator[bytes]:
+    """The text of the events; ends with the run, with its wait for the client, or with an `error`."""
+    heard_at = time.monotonic()
+    sent_at = heard_at
+    try:
+        while not projection.ended:
+            try:
+                seen = listener.news.get(timeout=max(0.1, sent_at + PING_S - time.monotonic()))
+            except queue.Empty:
+                sent_at = time.monotonic()
+                if sent_at - heard_at >= GIVE_UP_S:
+                    yield from map(encoded, FAILURE)
+                    return
+                yield PING
+                continue
+            heard_at = time.monotonic()
+            fresh = projection.advance(seen)
+            if fresh:
+                sent_at = heard_at
+                yield b"".join(map(encoded, fresh))
+    finally:
+        feed.leave(listener)
+
+
+def encoded(event: Event) -> bytes:
+    """One event as text: its name, one line of data, an empty line."""
+    name, data = event
+    text = data.encode() if isinstance(data, str) else to_json(data)
+    return b"event: " + name.encode() + b"\ndata: " + text + b"\n\n"
+
+
+_PROBLEM: Final = {"message": "The stream was lost.", "type": "server_error", "param": None, "code": None}
+FAILURE: Final[tuple[Event, ...]] = (("error", {"error": _PROBLEM}), ("done", "[DONE]"))

@@ -27,6 +27,15 @@ TRIES: Final = 3
 Say = Callable[[float, str, str], None]  # seconds since the act began, who, what
 
 
+@dataclass(frozen=True)
+class Claim:
+    """A worker took the run in hand. at: seconds since 1970."""
+
+    at: float
+    owner: str
+    number: int | None
+
+
 @dataclass
 class Act:
     """What became of one turn. Times of day are the database's; `began` is the moment of its first event."""
@@ -39,6 +48,7 @@ class Act:
     killed: int = 0
     killed_pid: int = 0
     killed_at: float = 0.0
+    claims: list[Claim] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
     tickets: list[dict[str, Any]] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -90,18 +100,19 @@ class Scene:
             self.look()
 
     def _claimed(self, owner: str, epoch: int) -> None:
-        name = f"worker {self.stage.number_of(owner)}"
-        again = "" if self.owner is None else ": the lease of the dead one is over"
-        self.say(self.seconds, name, f"claims the run, epoch {epoch}{again}")
+        number = self.stage.number_of(owner)
+        again = ("", ": the lease of the dead one is over", ": it is due again")[min(2, len(self.act.claims))]
+        self.say(self.seconds, f"worker {number}", f"claims the run, epoch {epoch}{again}")
+        self.act.claims.append(Claim(time.time(), owner, number))
         self.owner = owner
 
 
 SAID: Final = {
     "attempt.open": "intent of an attempt is committed; only now may its request go out",
-    "attempt.unknown": "its deadline has passed and nobody knows: in doubt, nothing is sent; look when it has settled",
-    "attempt.succeeded": "the lookup found the ticket by its mark: it happened, its reply is the output",
-    "call.pending": "the model asks for create_ticket; the request goes out",
-    "run.completed": "completed",
+    "attempt.unknown": "its deadline has passed and no reply came: in doubt. Nothing is sent; it gets time to settle",
+    "attempt.succeeded": "a lookup by the call's mark found the ticket: it happened, and is the tool's output",
+    "call.pending": "the model asks for create_ticket; the request goes out, and nothing says so",
+    "run.completed": "completed: one answer",
 }
 
 

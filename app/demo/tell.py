@@ -13,14 +13,13 @@ from app.demo.act import TITLE, Act
 from app.demo.stage import LATENCY_S, LEASE_S, SETTLE_S, TIMEOUT_S, Mode
 
 COLOURS: Final = {"tickets": "magenta", "client": "cyan", "ledger": "green", "run": "blue"}
-OPENING: Final = f"""\
-[bold]10:16, twice.[/] On 2026-03-12 replicas restarted while tools answered slowly, and one request for a
-ticket made two. Here it is again, on real processes: Postgres, the agent API, two workers, a ticket
-system that answers {LATENCY_S} s after it has made a ticket. The worker that waits for that answer is killed.
-
-Two runs of the same turn: coordinated as it was (LEDGER=off), and by the ledger (LEDGER=enforce).
-To keep it short: timeout_s {TIMEOUT_S} for 10, settle_s {SETTLE_S} for 15, leases of {LEASE_S} s for 30.
-"""
+OPENING: Final = (
+    "[bold]10:16, twice.[/] On 2026-03-12 replicas restarted while tools answered slowly, and one request for a ticket "
+    "made two. Here it happens again, on real processes: Postgres, the agent API, two workers, and a ticket system "
+    f"that answers {LATENCY_S} s after it has made a ticket. The worker that waits for this answer is killed.",
+    "The same turn twice: coordinated as it was (LEDGER=off), then by the ledger (LEDGER=enforce). To keep it short "
+    f"timeout_s is {TIMEOUT_S} instead of 10, settle_s {SETTLE_S} instead of 15, a lease {LEASE_S} s instead of 30.",
+)
 TITLES: Final[dict[Mode, str]] = {
     "off": "1. LEDGER=off: no intent is written; who takes over sends again",
     "enforce": "2. LEDGER=enforce: the intent is committed before the request",
@@ -35,11 +34,12 @@ class Teller:
 
     def open(self) -> None:
         """What is going to happen."""
-        self.console.print(OPENING)
+        for paragraph in OPENING:
+            self.console.print(paragraph + "\n", width=min(100, self.console.width))
 
     def act(self, mode: Mode) -> None:
         """The head of an act."""
-        self.console.print(f"\n[bold]{TITLES[mode]}[/]")
+        self.console.print(f"[bold]{TITLES[mode]}[/]" if mode == "off" else f"\n[bold]{TITLES[mode]}[/]")
 
     def say(self, seconds: float, who: str, what: str) -> None:
         """One thing that was seen."""
@@ -53,14 +53,16 @@ class Teller:
         sides = Table.grid(padding=(0, 4))
         sides.add_row(trail(off), trail(enforce))
         self.console.print(sides)
-        self.console.print(f"\nThe user saw one answer in both: {shown_answers(off)} / {shown_answers(enforce)}")
-        self.console.print(f"\n[bold]What the ledger holds[/] of call {call_id(enforce)}\n")
+        self.console.print(f"\nWhat the user saw, once in each: {shown_answers(off)} and {shown_answers(enforce)}")
+        self.console.print(f"\n[bold]What the ledger holds[/] of {call_id(enforce)}\n", soft_wrap=True)
         self.console.print(record(enforce))
         self.console.print(
-            f"\nThe price: this turn took {enforce.seconds:.1f} s instead of {off.seconds:.1f} s, because nothing is "
-            "sent before it is known that nothing happened. A turn that nobody kills waits for nothing.",
+            f"\nThe price: this turn took {enforce.seconds:.1f} s instead of {off.seconds:.1f} s, because what "
+            "is in doubt waits until it can be known. A turn whose answers arrive does not wait.",
         )
-        self.console.print("\nLook deeper:")
+        self.console.print(
+            "\nLook deeper: why there were two, from the logs that this left behind; then all of it, to try.\n"
+        )
         for command in commands:
             self.console.print(f"  {command}", soft_wrap=True, highlight=False)
 
@@ -92,7 +94,7 @@ def facts(act: Act) -> list[tuple[datetime, str, str]]:
         found.append((a.intended_at, f"intent of attempt {a.number}, epoch {a.epoch}", name_of(a.owner, act)))
         if a.state != "succeeded" or any(e.event == "attempt.unknown" for e in act.events):
             found.append((a.deadline, f"deadline of attempt {a.number}: no reply came, so its outcome is unknown", ""))
-            found.append((a.over_at, "settled: what is not visible now did not happen", ""))
+            found.append((a.over_at, "settled: what a lookup does not show now has not happened", ""))
     for e in act.evidence:
         about = f" of attempt {e.attempt}" if e.attempt else ""
         found.append((e.at, f"{e.kind}{about} says: {e.says} {e.external_id or ''}".rstrip(), name_of(e.source, act)))
@@ -102,9 +104,11 @@ def facts(act: Act) -> list[tuple[datetime, str, str]]:
 
 
 def name_of(owner: str, act: Act) -> str:
-    """The worker of an owner's name: the one that was killed, or another."""
-    parts = owner.split(":")
-    return f"worker {parts[1]}" + (" (killed)" if parts[1] == str(act.killed_pid) else "") if len(parts) > 1 else owner
+    """The worker that an owner's name means."""
+    numbers = [claim.number for claim in act.claims if claim.owner == owner]
+    if not numbers:
+        return owner
+    return f"worker {numbers[0]}" + (", killed" if numbers[0] == act.killed else "")
 
 
 def call_id(act: Act) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,25 +11,46 @@ from typing import Any, Final
 
 from app.demo.act import Act
 
+FILES: Final = ("coordinator.log", "gateway.log", "audit.json", "context.jsonl")
 HEADERS: Final = ("corr_id", "run_id", "thread_id")
 
 
 def write_traces(folder: Path, acts: Iterable[Act]) -> None:
-    """`MODE/gateway.log`, `MODE/audit.json`, `MODE/context.jsonl`, as `counterfoil investigate` reads them."""
+    """`MODE/{coordinator.log,gateway.log,audit.json,context.jsonl}`, as `counterfoil investigate` reads them."""
     for act in acts:
         place = folder / act.mode
         place.mkdir(parents=True, exist_ok=True)
         (place / "audit.json").write_text(json.dumps(act.tickets, indent=2) + "\n")
+        (place / "coordinator.log").write_text("\n".join(coordinator_lines(act)) + "\n")
         (place / "gateway.log").write_text("\n\n".join(map(request_lines, act.requests)) + "\n")
-        killed_at = datetime.fromtimestamp(act.killed_at, UTC).isoformat(timespec="milliseconds")
-        restart = {"at": killed_at, "kind": "restart", "replica": f"worker-{act.killed}"}
+        restart = {"at": stamp(act.killed_at), "kind": "restart", "replica": f"worker-{act.killed}"}
         (place / "context.jsonl").write_text(json.dumps(restart) + "\n")
 
 
 def investigate_command(place: str) -> str:
     """The command that explains them."""
-    sources = {"gateway": "gateway.log", "audit": "audit.json", "context": "context.jsonl"}
-    return "investigate " + " ".join(f"--{name} {place}/{file}" for name, file in sources.items())
+    files = {name.partition(".")[0]: name for name in FILES}
+    return "investigate " + " ".join(f"--{source} {shlex.quote(f'{place}/{file}')}" for source, file in files.items())
+
+
+def coordinator_lines(act: Act) -> list[str]:
+    """Who held the run and who sent, as the demo saw it."""
+    about = f"thread={act.thread_id} run={act.run_id} corr={act.requests[0]['corr_id']}"
+    lines = [(act.began.timestamp(), "create_run model=scripted")]
+    lines += [(c.at, f"status=in_progress replica=worker-{c.number}") for c in act.claims]
+    for request in act.requests:
+        if request["method"] == "POST":
+            at = datetime.fromisoformat(request["at"]).timestamp()
+            holder = [c.number for c in act.claims if c.at <= at] or [act.claims[0].number]
+            call = f"tool_call_id={request['tool_call_id']} replica=worker-{holder[-1]}"
+            lines.append((at, f"dispatch_tool name={request['tool']} {call}"))
+    lines.append((act.events[-1].at.timestamp(), f"status={act.status}"))
+    return [f"{stamp(at)} coordinator INFO  {about} {what}" for at, what in sorted(lines)]
+
+
+def stamp(seconds: float) -> str:
+    """UTC with milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def request_lines(request: dict[str, Any]) -> str:

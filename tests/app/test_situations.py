@@ -4,19 +4,24 @@ A real Postgres, a real worker, the sandbox as a real process.
 """
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
 import pytest
 
+from app.catalog.tool import Contract, Lookup
 from app.operations import By, carry_out, resolve, resume, unpause
 from app.operations import pause as pause_tool
-from app.resolution import Overtaken, UnderWay, Verdict, Word
+from app.resolution import OPERATOR_LOOKUP, OPERATOR_RETRY, Overtaken, UnderWay, Verdict, Word
+from sql.vocabulary import AttemptState, CallState, Executor, Ledger
 from tests.support import situations
 from tests.support.processes import ROOT, Process, Processes, wait_until
 from tests.support.sandbox_process import SandboxProcess, start_sandbox
 from tests.support.situations import NAMES, Situation, one
+from worker.coordinator.decide import CallView, Look, RunView, Send, Wait, decide_call
+from worker.coordinator.verdict import AttemptView
 
 situation = situations.situation
 ADA: Final = By("ada", "I have looked")
@@ -317,3 +322,85 @@ def test_a_reply_that_comes_after_the_word(
     wait_until(lambda: one(connection, conflict), what="a conflict")
     assert state(connection, found)[0] == "failed"
     assert attempts(connection, found) == ["refuted", "succeeded"]
+
+
+@pytest.mark.xfail(reason="a late refusal of the very attempt raises no conflict yet: the worker claims only effects")
+def test_a_refusal_that_comes_after_the_word(
+    connection: psycopg.Connection, load: Load, sandbox: SandboxProcess, start_worker: StartWorker
+) -> None:
+    sandbox.post("/faults", {"spec": "send_email:latency=1,send_email:status_before=400"})
+    found = load("in_doubt_never")
+    worker = start_worker()
+    say(connection, found, Verdict.RETRY)
+    wait_until(lambda: attempts(connection, found) == ["refuted", "open"])
+    wait_until(lambda: requests(sandbox, found) == 1)
+    worker.stall()
+    connection.execute("update counterfoil.attempts set deadline = now() - interval '1 minute' where state = 'open'")
+    assert say(connection, found, Verdict.HAPPENED) == "succeeded"
+    worker.resume()
+    late = "select count(*) from counterfoil.evidence where kind = 'reply' and says = 'failed'"
+    wait_until(lambda: one(connection, late) == 1, what="the late reply")
+    assert one(connection, "select conflict_at is not null from counterfoil.tool_calls")
+
+
+@pytest.mark.xfail(reason="a held call of a tool that needs approval is sent without one once its elder has failed")
+def test_refusing_one_call_approves_no_equal_one(
+    connection: psycopg.Connection,
+    load: Load,
+    sandbox: SandboxProcess,
+    processes: Processes,
+    database: str,
+    tmp_path: Path,
+) -> None:
+    catalog = (
+        (ROOT / "counterfoil.toml").read_text().replace("[tools.send_email]", "[tools.send_email]\napproval = true")
+    )
+    config = tmp_path / "approval.toml"
+    config.write_text(catalog)
+    found = load("held_elder_needs_operator")
+    assert found.elder is not None
+    connection.execute("delete from counterfoil.evidence")
+    connection.execute("delete from counterfoil.attempts")
+    connection.execute(
+        "update counterfoil.tool_calls set reason = 'approval_required' where run_id = %s", (found.elder[0],)
+    )
+    processes.start_worker(database, COUNTERFOIL_CONFIG=config, SANDBOX_URL=sandbox.url, POLL_S="0.2")
+    await_state(connection, found, ("needs_operator", "requires_action"))
+    word = Word(*found.elder, Verdict.FAILED)
+    carry_out(connection, lambda transaction: resolve(transaction, word, ADA))
+    decided = "select state in ('needs_operator', 'succeeded') and coalesce(reason, '') != 'elder_needs_operator'"
+    decided += " from counterfoil.tool_calls where run_id = %s"
+    wait_until(lambda: one(connection, decided, found.run_id), what="the second call's fate")
+    assert sandbox.get("/audit/mail") == [], "nobody has approved it"
+
+
+# What the coordinator makes of a word ---------------------------------------------------------------
+
+NOW: Final = datetime(2026, 3, 12, tzinfo=UTC)
+RUN: Final = RunView(ended=False, expired=False, poisoned=False, ledger=Ledger.ENFORCE)
+
+
+def view(contract: Contract, state: CallState, attempt: AttemptState | None = None, **more: Any) -> CallView:
+    began, ended = NOW - timedelta(seconds=60), NOW - timedelta(seconds=50)
+    tried = (AttemptView(1, attempt, began, ended, more.pop("closed_at", ended)),) if attempt else ()
+    return CallView("run", "call", 0, 0, "tool", Executor.SERVER, contract, state, tried, **more)
+
+
+@pytest.mark.xfail(reason="told calls go to an operator before the operator's own word is heard")
+def test_a_call_that_the_model_was_told_about_is_sent_again() -> None:
+    contract = Contract(when_in_doubt="tell_model")
+    told = view(contract, CallState.PENDING, AttemptState.REFUTED, reason=OPERATOR_RETRY, told=True)
+    assert isinstance(decide_call(told, RUN, NOW).action, Send)
+
+
+@pytest.mark.xfail(reason="only `lookup` tools, and ended runs, are looked up")
+def test_a_keyed_tool_with_a_lookup_is_looked_up_when_an_operator_asks() -> None:
+    contract = Contract(repeat="keyed", key_ttl_s=1, settle_s=1, lookup=Lookup("http://t", "tickets", "id"))
+    asked = view(contract, CallState.IN_DOUBT, AttemptState.UNKNOWN, reason=OPERATOR_LOOKUP)
+    assert isinstance(decide_call(asked, RUN, NOW).action, Look)
+
+
+@pytest.mark.xfail(reason="the word is still heard after its attempt, when that was the first one")
+def test_a_word_sends_once_and_then_backs_off() -> None:
+    refused = view(Contract(), CallState.PENDING, AttemptState.REFUSED, reason=OPERATOR_RETRY, closed_at=NOW)
+    assert isinstance(decide_call(refused, RUN, NOW).action, Wait)

@@ -7,7 +7,9 @@ from typing import Any, Final, NamedTuple
 import psycopg
 from psycopg.rows import namedtuple_row
 
+from sql.execute import execute
 from sql.ids import new_id
+from sql.ledger import RunEnd, ending, lock_runs
 from tests.support.processes import wait_until
 
 PROJECT: Final = "proj_tests"
@@ -92,6 +94,14 @@ class Book:
         )
         self.raw.execute("notify counterfoil")
         return run
+
+    def end(self, run: str, status: str) -> None:
+        """End a run as its client's cancel does; workers are told of it."""
+        with self.raw.transaction():
+            execute(self.raw, lock_runs([run]))
+            for statement in ending([RunEnd(run, status)]):
+                execute(self.raw, statement)
+        self.raw.execute("notify counterfoil")
 
     # Reading ----------------------------------------------------------------------------------------
 

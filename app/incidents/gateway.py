@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from sys import intern
 from typing import Final
 
@@ -58,35 +57,35 @@ class GatewayReader:
         self._headers: dict[str, str] = {}
         self._closed = True
 
-    def read(self, line_number: int, line: str) -> Iterator[Record]:
-        """Yield the request that this line ends, if it ends one."""
+    def read(self, line_number: int, line: str) -> Record | None:
+        """Return the request that this line ends, if it ends one."""
         if not line or line.isspace():
             self._closed = True
-            return
+            return None
         if line[0] in " \t" or self._is_headers(line):
             self._header_line(line_number, line)
-            return
+            return None
         found = _REQUEST.match(line)
+        near = self._open[1] if self._open else None
+        ended = self.finish()
         if found and found[3].upper() in _METHODS:
-            yield from self.finish()
             self._request(line_number, found)
         else:
-            near = self._open[1] if self._open else None
-            yield from self.finish()
             self._source.miss(line_number, _wrong_with(line), near)
+        return ended
 
-    def finish(self) -> Iterator[Record]:
-        """Yield the request still open, at the next one or at the end of the log."""
+    def finish(self) -> Record | None:
+        """Return the request still open, at the next one or at the end of the log."""
         if self._open is None:
-            return
+            return None
         line, at, method, path, status, took = self._open
         have = self._headers
         self._open, self._headers, self._closed = None, {}, True
         self._source.records += 1
         if method in ("GET", "HEAD", "OPTIONS"):
-            return
+            return None
         tool = tool_of(path)
-        yield Record(
+        return Record(
             at, self._index, line, k.POST, have.get("run"), have.get("thread"), have.get("corr"),
             have.get("call"), tool, k.clean_fingerprint(have.get("fingerprint")), status, took,
             number(have.get("attempt")), None if path == f"/tools/{tool}" else intern(path),

@@ -122,15 +122,21 @@ def _read_lines(source: Source, index: int, days: Days, lines: Iterable[str]) ->
     if source.name == "gateway":
         gateway = GatewayReader(source, index, days)
         for number, line in enumerate(lines, 1):
-            yield from gateway.read(number, line)
-        yield from gateway.finish()
+            request = gateway.read(number, line)
+            if request is not None:
+                yield request
+        request = gateway.finish()
+        if request is not None:
+            yield request
         return
     reader = LineReader(source, index, days)
     for number, line in enumerate(lines, 1):
         if line.startswith("{"):
             yield from _read_json_line(source, index, number, line)
         else:
-            yield from reader.read(number, line)
+            record = reader.read(number, line)
+            if record is not None:
+                yield record
 
 
 def _read_json_line(source: Source, index: int, number: int, line: str) -> Iterator[Record]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from sys import intern
 from typing import Final
 
@@ -44,6 +43,20 @@ _QUOTED: Final = re.compile(r'(?:[^\s"]|"(?:[^"\\]|\\.)*")+')
 _IDS: Final = ("thread", "run", "corr")
 
 
+class _Names(dict[str, str]):
+    """Our name for a key, or the empty string; remembers what it was asked."""
+
+    def __missing__(self, key: str) -> str:
+        name = _ALIASES.get(key.lower(), "")
+        if len(self) < 10_000:
+            self[key] = name
+        return name
+
+
+_names: Final = _Names(_ALIASES)
+_TRIMMED: Final = frozenset('",;')
+
+
 def pairs_of(text: str) -> tuple[dict[str, str], list[str], list[str]]:
     """Split ``key=value`` text into known keys by one name each, bare words, and what to show of it."""
     tokens = _QUOTED.findall(text) if '"' in text else text.split()
@@ -56,11 +69,15 @@ def pairs_of(text: str) -> tuple[dict[str, str], list[str], list[str]]:
             words.append(token)
             shown.append(token)
             continue
-        name = _ALIASES.get(key) or _ALIASES.get(key.lower())
-        if name is not None and value.strip('"') not in ABSENT:
-            known.setdefault(name, intern(value.strip('"').rstrip(",;")))
-        if name not in _IDS and (words or name != "call"):
-            shown.append(token)
+        name = _names[key]
+        if name:
+            if value[-1:] in _TRIMMED:
+                value = value.strip('",;')
+            if value not in ABSENT and name not in known:
+                known[name] = intern(value)
+            if name in _IDS or (name == "call" and not words):
+                continue
+        shown.append(token)
     return known, words, shown
 
 
@@ -77,22 +94,22 @@ class LineReader:
         self._source, self._index, self._days = source, index, days
         self._last: int | None = None
 
-    def read(self, line_number: int, line: str) -> Iterator[Record]:
-        """Yield the record of a line, or count why there is none; blank lines are nothing."""
+    def read(self, line_number: int, line: str) -> Record | None:
+        """Return the record of a line, or count why there is none; blank lines are nothing."""
         if not line or line.isspace():
-            return
+            return None
         cut = line.split(None, 2)
         at = self._when(cut)
         if isinstance(at, str):
             self._source.miss(line_number, at, self._last)
-            return
+            return None
         self._last = at
         record = self._record(at, line_number, cut[2])
         if isinstance(record, str):
             self._source.miss(line_number, record, at)
-            return
+            return None
         self._source.records += 1
-        yield record
+        return record
 
     def _when(self, cut: list[str]) -> int | str:
         """Return the line's time, having left service, level and the rest in ``cut[2]``; or what is wrong."""
@@ -121,10 +138,14 @@ class LineReader:
 
     def _record(self, at: int, line_number: int, rest: str) -> Record | str:
         level, _, body = rest.partition(" ")
-        if level.upper().strip("[]") not in _LEVELS:
+        if level not in _LEVELS and level.upper().strip("[]") not in _LEVELS:
             body = rest
         known, words, shown = pairs_of(body)
-        kind = next((_WORDS[word] for word in words if word in _WORDS), None)
+        kind = None
+        for word in words:
+            if word in _WORDS:
+                kind = _WORDS[word]
+                break
         status = known.get("status")
         if kind is None:
             if status is None and not words:
@@ -143,7 +164,6 @@ class LineReader:
             known.get("call"), known.get("tool"), k.clean_fingerprint(known.get("fingerprint")), status,
             k.NO_ANSWER, number(known.get("attempt")), intern(" ".join(shown)), known.get("replica"),
         )  # fmt: skip
-
 
     def _whole_status(self, line_number: int, at: int, cut: str) -> str:
         """Complete a status that a cut line cut, and count the line; keep a status that is merely unknown."""

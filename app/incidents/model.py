@@ -179,7 +179,42 @@ def _wider(covered: Covered | None, at: int) -> Covered:
 
 
 _VERBS: Final = frozenset(
-    ["create", "created", "send", "sent", "issue", "issued", "make", "made", "add", "added", "open", "opened", "post", "posted", "new", "do", "run", "tool", "call", "put", "insert", "inserted", "submit", "submitted", "record", "recorded", "write", "written", "start", "started", "place", "placed", "book", "booked"]
+    [
+        "create",
+        "created",
+        "send",
+        "sent",
+        "issue",
+        "issued",
+        "make",
+        "made",
+        "add",
+        "added",
+        "open",
+        "opened",
+        "post",
+        "posted",
+        "new",
+        "do",
+        "run",
+        "tool",
+        "call",
+        "put",
+        "insert",
+        "inserted",
+        "submit",
+        "submitted",
+        "record",
+        "recorded",
+        "write",
+        "written",
+        "start",
+        "started",
+        "place",
+        "placed",
+        "book",
+        "booked",
+    ]
 )
 _SAME_THING: Final = {
     **dict.fromkeys(("mail", "email", "message", "notification", "msg"), "mail"),

@@ -13,6 +13,7 @@ from app.incidents.records import Record
 
 PIECE: Final = 60_000
 _BLOCK: Final = 400
+_Places = list[tuple[int, int]]
 _order: Final = itemgetter(0, 1, 2)
 
 
@@ -24,7 +25,7 @@ class Sorter:
         self._piece = piece
         self._held: list[Record] = []
         self._file: IO[bytes] | None = None
-        self._runs: list[tuple[int, int, list[int]]] = []
+        self._runs: list[tuple[int, int, _Places]] = []
 
     def add(self, record: Record) -> None:
         """Take one record."""
@@ -40,8 +41,9 @@ class Sorter:
         self._file.seek(0, 2)
         places = []
         for start in range(0, len(self._held), _BLOCK):
-            places.append(self._file.tell())
-            marshal.dump([tuple(record) for record in self._held[start : start + _BLOCK]], self._file)
+            block = marshal.dumps(list(map(tuple, self._held[start : start + _BLOCK])))
+            places.append((self._file.tell(), len(block)))
+            self._file.write(block)
         self._runs.append((self._held[0].at, self._held[-1].at, places))
         self._held = []
 
@@ -54,9 +56,9 @@ class Sorter:
             return
         yield from heapq.merge(*lanes, iter(self._held), key=_order)
 
-    def _lanes(self) -> list[list[list[int]]]:
+    def _lanes(self) -> list[list[_Places]]:
         """Join pieces that do not overlap: of an ordered log all make one lane, and the merge stays narrow."""
-        lanes: list[tuple[int, list[list[int]]]] = []
+        lanes: list[tuple[int, list[_Places]]] = []
         for first, last, places in sorted(self._runs, key=itemgetter(0)):
             for position, (end, pieces) in enumerate(lanes):
                 if end < first:
@@ -67,12 +69,12 @@ class Sorter:
                 lanes.append((last, [places]))
         return [pieces for _, pieces in lanes]
 
-    def _lane(self, pieces: list[list[int]]) -> Iterator[Record]:
+    def _lane(self, pieces: list[_Places]) -> Iterator[Record]:
         assert self._file is not None
         for places in pieces:
             for place in places:
-                self._file.seek(place)
-                yield from map(Record._make, marshal.load(self._file))
+                self._file.seek(place[0])
+                yield from map(Record._make, marshal.loads(self._file.read(place[1])))
 
     def close(self) -> None:
         """Give the temporary file back."""

@@ -174,8 +174,11 @@ def in_transaction(connection: psycopg.Connection[Any], work: Callable[[Transact
     transaction = Transaction(connection)
     try:
         return work(transaction)
+    except CONTENTION:
+        raise
     except psycopg.OperationalError as error:
-        if transaction.committing and connection.broken:
+        # The server may end the session after it committed and before it said so.
+        if transaction.committing:
             raise CommitLost from error
         raise
     finally:

@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -27,6 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 PAGE: Final = 500
 TABLE_LIMIT: Final = 50  # a person asked; scripts get everything
 PIPED_WIDTH: Final = 240
+UNBROKEN: Final = 2  # columns of ids, to be copied
 _AGO_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 EVIDENCE_FIELDS: Final = ("attempt", "kind", "says", "reason", "at", "source", "http_status", "external_id")
 LINE_FIELDS: Final = ("run_id", "tool_call_id", "tool", "state", "repeat")
@@ -130,12 +132,10 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty:
     if not rows:
         click.echo(empty, err=True)
         return
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=PIPED_WIDTH)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for place, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=place < UNBROKEN)
     for row in rows:
         table.add_row(*(Text("-" if value is None else str(value)) for value in row))
     console.print(table)

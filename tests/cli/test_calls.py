@@ -20,17 +20,6 @@ from tests.support.situations import NAMES, Load, Situation, one
 situation = situations.situation
 LINE = ["run_id", "tool_call_id", "tool", "state", "repeat", "attempts", "fingerprint", "effect_key"]
 LINE += ["in_doubt_since", "evidence"]
-    "run_id",
-    "tool_call_id",
-    "tool",
-    "state",
-    "repeat",
-    "attempts",
-    "fingerprint",
-    "effect_key",
-    "in_doubt_since",
-    "evidence",
-]
 EVIDENCE = ["attempt", "kind", "says", "reason", "at", "source", "http_status", "external_id"]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

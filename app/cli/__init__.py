@@ -49,6 +49,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "Explain duplicated effects from logs and audit trails.",
     ),
     "completion": ("app.cli.completion:completion", "Print the completion script for a shell."),
+    "doctor": ("app.cli.doctor:doctor", "Check what is needed here, each ok or how to mend it."),
     "version": ("app.cli.version:version", "Print the version."),
 }
 GROUPS: Final[dict[str, str]] = {

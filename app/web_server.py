@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from app.settings import Settings
 
+STREAM_THREADS = 500
+
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
 
@@ -18,7 +20,8 @@ wsgi_app = "app:create_app()"
 bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
 workers = settings.web_concurrency
 worker_class = "gthread"
-threads = settings.web_threads
+# A stream occupies a thread that waits; the others stay free for calls (docs/decisions/streams-in-threads.md).
+threads = settings.web_threads + STREAM_THREADS
 timeout = 60  # a worker process that does not even beat for so long is replaced
 graceful_timeout = 12 if settings.drain_s is None else max(1, int(settings.drain_s))
 keepalive = 5

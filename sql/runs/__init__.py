@@ -79,8 +79,8 @@ def insert_run(run: NewRun) -> Statement[None]:
     return statement("runs.insert_run", no_rows, **asdict(run))
 
 
-def read_runs(project_id: str, thread_id: str, ids: Sequence[str]) -> Statement[list[RunRow]]:
-    """Runs of a thread by id, in no order; other projects' ones are not there."""
+def read_runs(project_id: str | None, thread_id: str | None, ids: Sequence[str]) -> Statement[list[RunRow]]:
+    """Runs of a thread by id, in no order; other projects' ones are not there. None: whichever, asked before."""
     return statement("runs.read_runs", rows_of(RunRow), project_id=project_id, thread_id=thread_id, ids=list(ids))
 
 

@@ -42,6 +42,6 @@ left join lateral (
 ) as o on true
 where
     r.id = any(%(ids)s::text [])
-    and r.thread_id = %(thread_id)s::text
-    and t.project_id = %(project_id)s::text
+    and r.thread_id = coalesce(%(thread_id)s::text, r.thread_id)
+    and t.project_id = coalesce(%(project_id)s::text, t.project_id)
     and t.deleted_at is null;

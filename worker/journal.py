@@ -197,6 +197,8 @@ def _fence(write: Write, run: LockedRun | None) -> Applied:
         return Applied.LOST
     if run.active and run.expired:
         return Applied.ENDED
+    if write.good_until is not None and run.now >= write.good_until:
+        return Applied.STALE
     return Applied.HELD if write.wakes in (None, run.wakes) else Applied.STALE
 
 

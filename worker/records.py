@@ -1,6 +1,7 @@
 """What a worker writes: decisions, fenced, and evidence, never fenced. Values only; the journal writes them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
 
 from sql import decisions as d
@@ -24,7 +25,8 @@ class Write:
 
     intents are dropped, and their calls left `pending`, where an operator has paused the tool. end: the run
     ends with this write. speaks: it stores a text or a round, and voids what another try left unfinished. wakes
-    None: it decides nothing, and only the epoch must hold.
+    None: it decides nothing, and only the epoch must hold. good_until: a key that it counts on is honoured for no
+    longer, so that later than this it must be decided again.
     """
 
     run_id: str
@@ -43,6 +45,7 @@ class Write:
     end: RunEnd | None = None
     tools: tuple[tuple[str, str], ...] = ()  # (tool_call_id, tool) of the intents
     speaks: bool = False
+    good_until: datetime | None = None
 
 
 @dataclass(frozen=True)

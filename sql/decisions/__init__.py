@@ -103,7 +103,8 @@ class ElderQuery:
 class Elders:
     """Equal calls asked for earlier: the newest unsettled, the newest that succeeded, and the holder.
 
-    place: position of the query, from 1. age in seconds since it succeeded.
+    place: position of the query, from 1. age in seconds since it succeeded. done_since_asked: one of another
+    turn has succeeded only after this turn was asked, and stands in for the holder.
     """
 
     place: int
@@ -118,6 +119,7 @@ class Elders:
     holder_state: str | None
     holder_output: UUID | None
     holder_external_id: str | None
+    done_since_asked: bool
 
 
 @dataclass(frozen=True)

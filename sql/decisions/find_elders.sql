@@ -1,6 +1,6 @@
 -- Equal calls asked for earlier in the thread: the newest that is not settled, the newest that succeeded,
--- and what became of the one that a call is held by. Read without a lock: settled is final, and a stale
--- read only waits.
+-- and what became of the one that a call is held by, or of one of another turn that has succeeded since this
+-- turn was asked. Read without a lock: settled is final, and a stale read only waits.
 select
     x.place::integer as place,
     u.run_id as open_run_id,
@@ -11,9 +11,10 @@ select
     s.output as done_output,
     s.external_id as done_external_id,
     s.age_s as done_age_s,
-    h.state as holder_state,
-    h.output as holder_output,
-    h.external_id as holder_external_id
+    coalesce(l.state, h.state) as holder_state,
+    coalesce(l.output, h.output) as holder_output,
+    coalesce(l.external_id, h.external_id) as holder_external_id,
+    l.state is not null as done_since_asked
 from unnest(
     %(thread_id)s::text [], %(run_id)s::text [], %(round)s::integer [], %(tool)s::text [], %(fingerprint)s::text [],
     %(held_by_run)s::text [], %(held_by_call)s::text []
@@ -50,4 +51,19 @@ left join lateral (
     order by e.settled_at desc
     limit 1
 ) as s on true
+left join lateral (
+    -- Of another turn, and succeeded only after this one was asked: the user did not know of it.
+    select
+        e.state,
+        e.output,
+        e.external_id
+    from counterfoil.tool_calls as e
+    where
+        e.thread_id = x.thread_id and e.tool = x.tool and e.fingerprint = x.fingerprint
+        and e.state = 'succeeded' and e.executor = 'server' and e.repeat != 'safe'
+        and e.run_id != x.run_id
+        and e.settled_at > (select r.created_at from counterfoil.runs as r where r.id = x.run_id)
+    order by e.settled_at
+    limit 1
+) as l on true
 left join counterfoil.tool_calls as h on x.held_by_run = h.run_id and x.held_by_call = h.tool_call_id;

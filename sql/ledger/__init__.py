@@ -5,6 +5,7 @@ Order within a transaction: `lock_runs` alone, then the rest, runs before calls 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -31,6 +32,7 @@ class LockedRun:
     wakes: int
     active: bool
     expired: bool
+    now: datetime
 
 
 @dataclass(frozen=True)

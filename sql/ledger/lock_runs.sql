@@ -5,7 +5,8 @@ select
     r.epoch,
     r.wakes,
     r.status in ('queued', 'in_progress', 'requires_action') as active,
-    r.expires_at <= counterfoil.db_now() as expired
+    r.expires_at <= counterfoil.db_now() as expired,
+    counterfoil.db_now() as now
 from counterfoil.runs as r
 where r.id = any(%(ids)s::text [])
 order by r.id

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from app.catalog.tool import Contract
 from sql.vocabulary import AttemptState, CallState, Executor, Ledger, Repeat
 from worker.coordinator.lifecycle import SETTLED
 from worker.coordinator.retry import WATCH_S, after, back_off_s
+from worker.coordinator.situation import CallView, Elder, RunView
 from worker.coordinator.verdict import (
+    DOUBTFUL,
     AttemptView,
     Happened,
     InDoubt,
@@ -25,65 +26,6 @@ from worker.coordinator.verdict import (
 
 OUTCOME_UNKNOWN: Final = "outcome unknown, being checked, do not repeat"
 DEADLINE_PASSED: Final = "deadline_passed"
-OPERATOR_RETRY: Final = "operator_retry"
-
-
-@dataclass(frozen=True)
-class Elder:
-    """What equal calls asked for earlier mean for one that is held by them.
-
-    open_state: of the newest that is not settled. holder_state: of the call that this one was held by, settled.
-    """
-
-    open_state: CallState | None = None
-    holder_state: CallState | None = None
-
-
-@dataclass(frozen=True)
-class CallView:
-    """A call with its contract and attempts. sendable: its tool is in the catalog and not paused."""
-
-    run_id: str
-    tool_call_id: str
-    round: int
-    index: int
-    tool: str
-    executor: Executor
-    contract: Contract
-    state: CallState
-    attempts: tuple[AttemptView, ...] = ()
-    reason: str | None = None
-    not_before: datetime | None = None
-    lookups: int = 0
-    told: bool = False
-    conflicted: bool = False
-    sendable: bool = True
-    elder: Elder | None = None
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """(run, call)."""
-        return self.run_id, self.tool_call_id
-
-    @property
-    def sent_by_operator(self) -> bool:
-        """Whether a person said that it is to be sent again, and it has not been yet."""
-        return self.state == CallState.PENDING and self.reason == OPERATOR_RETRY
-
-    @property
-    def answered(self) -> bool:
-        """Whether the model has an answer: settled, or told that it is in doubt."""
-        return self.state in SETTLED or self.told
-
-
-@dataclass(frozen=True)
-class RunView:
-    """What a decision needs of a run."""
-
-    ended: bool
-    expired: bool
-    poisoned: bool
-    ledger: Ledger
 
 
 @dataclass(frozen=True)
@@ -365,13 +307,25 @@ def _counted(call: CallView) -> int:
 
 def _key_holds(call: CallView, now: datetime) -> bool:
     """Whether the tool still knows the key when another request may reach it."""
+    until = key_good_until(call)
+    return call.contract.key_ttl_s is not None and (until is None or until > now)
+
+
+def key_good_until(call: CallView) -> datetime | None:
+    """When another attempt under the same key must have been intended; None for no bound.
+
+    It counts on the key only where an earlier attempt may have happened: the tool must know the key until the
+    last moment at which the new request can take effect, a proxy's delay (`settle_s`) included.
+    """
     ttl_s = call.contract.key_ttl_s
-    if ttl_s is None:
-        return False
+    if call.contract.repeat != Repeat.KEYED or not ttl_s:
+        return None
+    if not any(a.state in DOUBTFUL for a in call.attempts):
+        return None
     first = min(a.intended_at for a in call.attempts)
     # The same allowance as an attempt's life: send_by, timeout_s and slack.
     life_s = max((a.deadline - a.intended_at).total_seconds() for a in call.attempts)
-    return ttl_s == 0 or after(first, ttl_s) > after(now, life_s)
+    return after(first, ttl_s - life_s - call.contract.settle_s)
 
 
 def _to_operator(call: CallView, run: RunView, reason: str) -> Move:

@@ -18,12 +18,13 @@ from sql.ledger import RunEnd
 from sql.vocabulary import Ledger, RunStatus
 from worker.batches import DatabaseGone
 from worker.coordinator import views
-from worker.coordinator.decide import CallView, Look, Plan, RunView, Send, decide
+from worker.coordinator.decide import Look, Plan, Send, decide
 from worker.coordinator.errands import Office, look_up, send_and_learn, send_as_before, tool_request
 from worker.coordinator.moves import write_plan
 from worker.coordinator.prompt import turn_request, used_call_ids
 from worker.coordinator.retry import after, back_off_s
 from worker.coordinator.rounds import SEND_BY_S, Spoken, elder_queries, parsed_arguments, read_calls, store_round
+from worker.coordinator.situation import CallView, RunView
 from worker.coordinator.speech import Speech
 from worker.faults import point
 from worker.gateway.client import ToolRequest

@@ -17,10 +17,10 @@ from app.catalog.tool import Tool
 from sql.decisions import CallRow, NewCall, RunRow
 from sql.evidence import find_owners, has_equal_call
 from sql.vocabulary import CallState
-from worker.coordinator.decide import CallView
 from worker.coordinator.learn import Sent, learnt_from
 from worker.coordinator.retry import back_off_s
 from worker.coordinator.rounds import SEND_BY_S, Desk
+from worker.coordinator.situation import CallView
 from worker.coordinator.verdict import DOUBTFUL
 from worker.faults import point
 from worker.gateway.client import Gateway, ToolRequest

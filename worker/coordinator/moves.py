@@ -7,9 +7,10 @@ from sql.decisions import CallMove, Elders, RunChange, RunRow
 from sql.evidence import AttemptMove
 from sql.ledger import Payload
 from sql.vocabulary import AttemptState, CallState, Ledger, RunStatus
-from worker.coordinator.decide import DEADLINE_PASSED, CallPlan, CallView, Move, Plan, Send
+from worker.coordinator.decide import DEADLINE_PASSED, CallPlan, Move, Plan, Send, key_good_until
 from worker.coordinator.lifecycle import SETTLED
 from worker.coordinator.rounds import Desk, error_output, intent
+from worker.coordinator.situation import CallView
 from worker.records import Write
 
 
@@ -39,6 +40,7 @@ def write_plan(run: RunRow, calls: list[CallView], plan: Plan, desk: Desk, elder
             for number in call_plan.doubts
         ),
         change=_change(run, calls, plan, fruitful=bool(sends)),
+        good_until=min(filter(None, map(key_good_until, sends)), default=None),
     )
 
 

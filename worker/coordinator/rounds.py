@@ -178,6 +178,13 @@ def _among_equals(run: RunRow, call: Asked, elder: Elders, asked: Sequence[Asked
     assert call.tool is not None
     if elder.open_run_id is not None and elder.open_call_id is not None:
         return Stored(CallState.HELD, "equal_call", held_by=(elder.open_run_id, elder.open_call_id))
+    if elder.done_since_asked:
+        return Stored(
+            CallState.SUCCEEDED,
+            "equal_call",
+            output_id=elder.holder_output,
+            external_id=elder.holder_external_id,
+        )
     contract = call.tool.contract
     twin = next((c for c in asked if c.index < call.index and _equal(c, call)), None)
     recent = elder.done_age_s is not None and elder.done_age_s <= contract.same_request_s

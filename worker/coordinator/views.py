@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from app.catalog.tool import Catalog, Contract
 from sql.decisions import AttemptRow, CallRow, ElderQuery, Elders, RunRow
 from sql.vocabulary import AttemptState, CallState, Executor, Ledger, RunStatus
-from worker.coordinator.decide import CallView, Elder, RunView
 from worker.coordinator.lifecycle import ENDED, SETTLED
+from worker.coordinator.situation import CallView, Elder, RunView
 from worker.coordinator.verdict import AttemptView
 
 

@@ -149,24 +149,26 @@ class Database:
             except CONTENTION as error:
                 if time.monotonic() >= give_up:
                     raise Contended from error
-                time.sleep(random.uniform(0, LONGEST_PAUSE_S))
             except (CommitLost, PoolTimeout, PoolClosed, errors.InternalError) as error:
                 raise Unavailable from error
             except psycopg.OperationalError as error:
-                # Nothing was committed. Connections broken by the same restart go too, so that the next try
-                # does not meet them one by one.
-                if time.monotonic() >= give_up:
+                if time.monotonic() >= give_up:  # nothing was committed, so until then it is tried again
                     raise Unavailable from error
                 _log.warning("database connection lost", reason=type(error).__name__)
-                self._pool.check()
+            time.sleep(random.uniform(0, LONGEST_PAUSE_S))
 
     @contextmanager
     def _connection(self, give_up: float) -> Iterator[psycopg.Connection[Any]]:
         if self._pool.closed:
             with self._opening:
                 self._pool.open()
-        with self._pool.connection(timeout=max(give_up - time.monotonic(), 0.05)) as connection:
+        # Not the pool's own context: it would commit once more at the end, and an error of that is no news.
+        connection = self._pool.getconn(timeout=max(give_up - time.monotonic(), 0.05))
+        try:
             yield connection
+        finally:
+            leave(connection)
+            self._pool.putconn(connection)
 
 
 def in_transaction(connection: psycopg.Connection[Any], work: Callable[[Transaction], T]) -> T:
@@ -181,9 +183,16 @@ def in_transaction(connection: psycopg.Connection[Any], work: Callable[[Transact
         if transaction.committing:
             raise CommitLost from error
         raise
-    finally:
-        if not connection.closed and connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-            connection.execute("rollback")
+
+
+def leave(connection: psycopg.Connection[Any]) -> None:
+    """Rolls back what is open; a connection that cannot is closed, and why it cannot hides no other error."""
+    if connection.closed or connection.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE:
+        return
+    try:
+        connection.execute("rollback")
+    except psycopg.Error:
+        connection.close()
 
 
 def configure(connection: psycopg.Connection[Any]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.app.api.conftest import Site
 
-REQUESTS = 100
+REQUESTS = 80
 SEED = 20260312
 
 
@@ -19,7 +19,7 @@ def kill_connections(site: Site, stop: threading.Event) -> int:
     chance = random.Random(SEED)
     killed = 0
     with psycopg.connect(site.dsn, autocommit=True) as connection:
-        while not stop.wait(chance.uniform(0.002, 0.02)):
+        while not stop.wait(chance.uniform(0.005, 0.03)):
             killed += connection.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'counterfoil web'"
                 " and datname = current_database() and state <> 'idle' limit 1"

@@ -8,7 +8,17 @@ from typing import Final
 from app.incidents import records as k
 from app.incidents.answer import Finding
 from app.incidents.matching import Matcher
-from app.incidents.model import SECOND, Effect, Post, Run, Survey, about_the_same, only_reads
+from app.incidents.model import (
+    FEW,
+    SECOND,
+    Effect,
+    Post,
+    Run,
+    Survey,
+    about_the_same,
+    only_reads,
+    sounds_like_an_effect,
+)
 from app.incidents.records import Record, effect_words
 from app.incidents.steps import clock
 
@@ -22,9 +32,12 @@ def stalled(run: Run, survey: Survey) -> Iterator[Finding]:
     if run.status in k.TERMINAL and not _expired_idle(run):
         return
     last = current[-1] if current else None
+    sent = max((r.at for r in run.of(k.DISPATCH)), default=0)
     if last is not None and last.status != "requires_action":
-        return
-    since = last.at if last else 0
+        if sent <= last.at or last.status in k.TERMINAL or run.of(k.SUBMIT):
+            return
+        last = None
+    since = last.at if last else sent
     if last is None and not run.of(k.DISPATCH):
         return
     yield from _stalled_calls(run, since, survey)
@@ -108,7 +121,9 @@ def _known(run: Run, survey: Survey) -> bool:
 def _coordinator_covers(run: Run, survey: Survey) -> bool:
     covered = survey.coordinator
     at = min((p.rec.at for p in run.posts), default=None)
-    return covered is not None and at is not None and covered.first - _EDGE_US <= at <= covered.last + _EDGE_US
+    return (
+        covered is not None and at is not None and covered.first - 10 * _EDGE_US <= at <= covered.last + 10 * _EDGE_US
+    )
 
 
 class Missing:
@@ -152,7 +167,10 @@ class Missing:
             return False
         if self._empty_only:
             return True
-        fitting = {kind: c for kind, c in self._survey.kinds.items() if self._makes(tool, kind)}
+        kinds = self._survey.kinds
+        fitting = {kind: c for kind, c in kinds.items() if self._makes(tool, kind)}
+        if not fitting and len(kinds) > 1 and self._survey.tools[tool] <= FEW and sounds_like_an_effect(tool):
+            fitting = kinds  # a trail of several kinds of effect is taken to be one of all
         if not fitting:
             return False
         first = min(self._true(c.first) for c in fitting.values())

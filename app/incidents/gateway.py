@@ -88,7 +88,7 @@ class GatewayReader:
         return Record(
             at, self._index, line, k.POST, have.get("run"), have.get("thread"), have.get("corr"),
             have.get("call"), tool, k.clean_fingerprint(have.get("fingerprint")), status, took,
-            number(have.get("attempt")), None if path == f"/tools/{tool}" else intern(path),
+            number(have.get("attempt")), None if method == "POST" and path == f"/tools/{tool}" else intern(f"{method} {path}"),
             have.get("dispatch_id"),
         )  # fmt: skip
 

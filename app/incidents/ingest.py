@@ -62,19 +62,30 @@ def _read_all(
                 sorter.add(record)
                 if record.at < earliest.get(name, record.at + 1):
                     earliest[name] = record.at
-    if sources and not any(source.records or source.explicit_empty for source in sources):
-        raise UnusableInputError(sources[0].file, 1, "no record in any of the files")
+    _refuse_unusable(sources)
     return survey
 
 
+def _refuse_unusable(sources: list[Source]) -> None:
+    """Raise where no file of a source has a line that can be read, though it has lines, or all files are empty."""
+    for name in dict.fromkeys(source.name for source in sources):
+        same = [source for source in sources if source.name == name]
+        unread = next((source for source in same if source.unread), None)
+        if unread is not None and not any(source.records for source in same):
+            reason, line = next(iter(unread.unread_lines.items()))
+            raise UnusableInputError(unread.file, line, reason)
+    if sources and not any(source.records or source.explicit_empty for source in sources):
+        raise UnusableInputError(sources[0].file, 1, "no record in any of the files")
+
+
 def _read(source: Source, index: int, days: Days, progress: Progress | None) -> Iterator[Record]:
-    """Yield the records of one file; raises UnusableInputError when it has lines and none can be read."""
+    """Yield the records of one file; raises UnusableInputError when it cannot be opened."""
     log = LogFile(source.file, progress)
     try:
         pieces = log.pieces()
         head = next(pieces, "")
         text = chain([head], pieces)
-        if head.lstrip()[:1] in ("{", "[") or source.name in ("audit", "context"):
+        if source.name in ("audit", "context") or _is_json(head):
             yield from _read_json(source, index, text)
         else:
             yield from _read_lines(source, index, days, _lines(text))
@@ -82,9 +93,12 @@ def _read(source: Source, index: int, days: Days, progress: Progress | None) -> 
             source.miss(0, log.broken)
     finally:
         log.close()
-    if not source.records and source.unread:
-        reason, line = next(iter(source.unread_lines.items()))
-        raise UnusableInputError(source.file, line, reason)
+
+
+def _is_json(head: str) -> bool:
+    """Tell JSON from log lines: it begins so, and none of the first lines begins with a time."""
+    lines = [line for line in head[:20_000].split("\n")[:40] if line.strip()]
+    return head.lstrip()[:1] in ("{", "[") and not any(line[0].isdecimal() for line in lines)
 
 
 def _lines(pieces: Iterable[str]) -> Iterator[str]:

@@ -13,6 +13,8 @@ from app.incidents import records as k
 from app.incidents.records import Record, Source
 
 SECOND: Final = 1_000_000
+FEW: Final = 3
+"""A tool called so seldom may have no effect in the audit trail by accident."""
 SKEW_US: Final = 10 * SECOND
 """Two clocks, each wrong by at most 5 s."""
 
@@ -130,7 +132,7 @@ class Survey:
 
     sources: list[Source]
     kinds: dict[str, Covered] = field(default_factory=dict)
-    prefix: int = 8
+    print_lengths: Counter[int] = field(default_factory=Counter)
     effects_without_print: int = 0
     posts_without_print: int = 0
     posts: int = 0
@@ -139,6 +141,29 @@ class Survey:
     coordinator: Covered | None = None
     gateway: Covered | None = None
     tools: Counter[str] = field(default_factory=Counter)
+    printing_sources: set[str] = field(default_factory=set)
+    """The sources of audit entries that carry a fingerprint: those that the gateway's requests end up in."""
+
+    @property
+    def prefix(self) -> int:
+        """So many digits all fingerprints have; the few that a cut line left with less count as missing."""
+        total, seen = self.print_lengths.total(), 0
+        for length in sorted(self.print_lengths):
+            seen += self.print_lengths[length]
+            if length >= 8 or seen * 20 > total or length >= 4:
+                return min(length, 8)
+        return 8
+
+    def short_prints(self) -> int:
+        """Return how many fingerprints are shorter than that."""
+        return sum(count for length, count in self.print_lengths.items() if length < self.prefix)
+
+    def foreign(self, effect: Record) -> bool:
+        """Tell whether an effect without a fingerprint comes from somewhere else: a web form, an import."""
+        source = k.effect_words(effect)[2]
+        if effect.fingerprint is not None or not source or not self.printing_sources:
+            return False
+        return source not in self.printing_sources and "gateway" not in source and "agent" not in source
 
     def has(self, name: str) -> bool:
         """Tell whether a source was given and says anything."""
@@ -162,12 +187,14 @@ class Survey:
             self.posts_without_print += record.fingerprint is None
         elif self.sources[record.source].name == "coordinator":
             self.coordinator = _wider(self.coordinator, record.at)
-        if record.fingerprint is not None and len(record.fingerprint) < self.prefix:
-            self.prefix = len(record.fingerprint)
+        if record.fingerprint is not None and (kind == k.EFFECT or kind == k.POST):
+            self.print_lengths[len(record.fingerprint)] += 1
 
     def _effect(self, record: Record) -> None:
         event = k.effect_words(record)[0]
         self.kinds[event] = _wider(self.kinds.get(event), record.at)
+        if record.fingerprint is not None:
+            self.printing_sources.add(k.effect_words(record)[2])
         self.effects_without_print += record.fingerprint is None
 
 
@@ -222,6 +249,10 @@ _SAME_THING: Final = {
     **dict.fromkeys(("charge", "payment", "pay"), "payment"),
     **dict.fromkeys(("ticket", "case", "issue_ticket"), "ticket"),
 }
+_EFFECT_VERBS: Final = frozenset(
+    "create send issue make add open post submit place book schedule charge refund pay notify cancel update delete "
+    "register assign transfer publish escalate order invoice bill email".split()
+)
 _READS: Final = re.compile(
     r"(get|list|search|lookup|look_up|find|read|fetch|query|check|describe|count|view)(_|$|[A-Z])"
 )
@@ -239,6 +270,11 @@ def nouns(name: str) -> frozenset[str]:
 def about_the_same(tool: str, event: str) -> bool:
     """Tell whether a tool's name and an event's name share what they are about."""
     return bool(nouns(tool) & nouns(event))
+
+
+def sounds_like_an_effect(tool: str) -> bool:
+    """Tell whether a tool's name begins with a verb that changes the world."""
+    return re.split(r"[_\W]|(?<=[a-z])(?=[A-Z])", tool)[0].lower() in _EFFECT_VERBS
 
 
 @lru_cache(maxsize=4096)

@@ -8,6 +8,7 @@ bounds allow (the middle, where they bound it from both sides). A clock within i
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
 from itertools import combinations
 from typing import Final
 
@@ -65,8 +66,8 @@ def estimate(bounds: Bounds, names: list[str]) -> tuple[list[int], bool]:
     edges = bounds.edges()
     movable = sorted({i for pair in edges for i in pair}, key=lambda i: (_rank(names[i]), i))
     for slack in (TOLERANCE_US, 100_000, 300_000, 1_000_000, 3_000_000):
-        for size in range(len(movable) + 1 if len(movable) <= 6 else 3):
-            found = _best(edges, movable, size, len(names), slack)
+        for moves in _moves(movable, names):
+            found = _best(edges, moves, len(names), slack)
             if found is not None:
                 return found, slack == TOLERANCE_US
     return [0] * len(names), False
@@ -76,11 +77,20 @@ def _rank(name: str) -> int:
     return _MOVED_FIRST.index(name) if name in _MOVED_FIRST else 0
 
 
+def _moves(movable: list[int], names: list[str]) -> Iterator[list[tuple[int, ...]]]:
+    """Yield which clocks may be moved: none, one, a whole kind of source, two, two kinds, …"""
+    kinds = list(dict.fromkeys(names[i] for i in movable))
+    for size in range(max(len(kinds), 2) + 1):
+        if size <= 2:
+            yield list(combinations(movable, size))
+        yield [tuple(i for i in movable if names[i] in some) for some in combinations(kinds, size)]
+
+
 def _best(
-    edges: dict[tuple[int, int], float], movable: list[int], size: int, count: int, slack: float
+    edges: dict[tuple[int, int], float], moves: list[tuple[int, ...]], count: int, slack: float
 ) -> list[int] | None:
     best: list[int] | None = None
-    for moved in combinations(movable, size):
+    for moved in moves:
         found = _settle(edges, moved, count, slack)
         if found is not None and (best is None or sum(map(abs, found)) < sum(map(abs, best)) - 50_000):
             best = found

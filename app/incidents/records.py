@@ -114,8 +114,8 @@ def what(record: Record) -> str:
         case "post":
             took = seconds(record.duration) if record.duration >= 0 else ""
             attempt = f"attempt={record.attempt}" if record.attempt is not None else ""
-            path = record.detail or f"/tools/{record.tool}"
-            return " ".join(part for part in ("POST", path, record.status or "-", took, attempt) if part)
+            path = record.detail or f"POST /tools/{record.tool}"
+            return " ".join(part for part in (path, record.status or "-", took, attempt) if part)
         case "effect":
             event, key, _ = effect_words(record)
             return f"{event} {key}={record.detail}"

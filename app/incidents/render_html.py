@@ -98,7 +98,9 @@ def _ids(duplicate: Duplicate) -> str:
         ("fingerprint", [duplicate.fingerprint] if duplicate.fingerprint else []),
     ]
     return " ".join(
-        f'<span class="soft">{label}</span> <code>{escape(", ".join(values))}</code>' for label, values in named_ids if values
+        f'<span class="soft">{label}</span> <code>{escape(", ".join(values))}</code>'
+        for label, values in named_ids
+        if values
     )
 
 
@@ -139,5 +141,7 @@ def _sources(explanation: Explanation) -> Iterator[str]:
 
 
 def _source_row(source: Source) -> tuple[str, ...]:
-    why = "; ".join(f"{n} × {reason} (first: line {source.unread_lines[reason]})" for reason, n in source.reasons.items())
+    why = "; ".join(
+        f"{n} × {reason} (first: line {source.unread_lines[reason]})" for reason, n in source.reasons.items()
+    )
     return (source.name, str(source.records), str(source.unread), f"{source.offset_s:+.3f} s", source.file, why)

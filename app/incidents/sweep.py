@@ -13,7 +13,7 @@ from typing import Final
 
 from app.incidents import records as k
 from app.incidents.matching import Matcher
-from app.incidents.model import SECOND, SKEW_US, Effect, Post, Run, Survey, only_reads
+from app.incidents.model import FEW, SECOND, SKEW_US, Effect, Post, Run, Survey, only_reads
 from app.incidents.offsets import Bounds, estimate
 from app.incidents.records import Record, same_fingerprint
 
@@ -65,6 +65,10 @@ class Sweep:
         self._deferred: list[Cluster] = []
         self._seen_effects: dict[tuple[str, str], int] = {}
         self._until_tick = _TICK
+        self._prefix = survey.prefix
+        short = survey.short_prints()
+        survey.effects_without_print += short
+        survey.posts_without_print += short
 
     def take(self, records: Iterable[Record]) -> None:
         """Take all records, already sorted."""
@@ -147,6 +151,8 @@ class Sweep:
     # Requests and effects
 
     def _post(self, record: Record) -> None:
+        if record.fingerprint is not None and len(record.fingerprint) < self._prefix:
+            record = record._replace(fingerprint=None)
         post = Post(record if record.status is not None else record._replace(tool=None))
         run_id = record.run
         if run_id is None or (run_id not in self._runs and (record.corr or record.thread or record.call)):
@@ -181,6 +187,10 @@ class Sweep:
             return
         self._seen_effects[("*", ident)] = record.at
         self._seen_effects[("ledger" if ledger else key, ident)] = record.at
+        if self._survey.foreign(record):
+            return
+        if record.fingerprint is not None and len(record.fingerprint) < self._prefix:
+            record = record._replace(fingerprint=None)
         effect = Effect(record)
         if record.fingerprint is None:
             self.kept.loose_effects.append(effect)
@@ -188,7 +198,7 @@ class Sweep:
             self._cluster(record.fingerprint, record.at, record.at).effects.append(effect)
 
     def _cluster(self, fingerprint: str, at: int, last: int) -> Cluster:
-        key = fingerprint[: self._survey.prefix]
+        key = fingerprint[: self._prefix]
         cluster = self._clusters.get(key)
         if cluster is not None and at - cluster.last > self._keep_us:
             self._close(cluster)
@@ -348,7 +358,9 @@ class Sweep:
         if not self._audited() or only_reads(post.tool) or post.outcome == "refused":
             return False
         kinds = self._survey.kinds
-        return not kinds or any(self.kept.matcher.compatible(post.tool, kind) for kind in kinds)
+        if not kinds or self._survey.tools[post.tool or ""] <= FEW:
+            return True
+        return any(self.kept.matcher.compatible(post.tool, kind) for kind in kinds)
 
 
 def _equal(one: Record, other: Record) -> bool:

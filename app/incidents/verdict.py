@@ -11,7 +11,7 @@ from app.incidents.duplicates import Case
 from app.incidents.matching import Matcher
 from app.incidents.model import Effect, Post, Survey, distinct
 from app.incidents.records import seconds
-from app.incidents.steps import CallFacts, Step, clock, step
+from app.incidents.steps import CallFacts, Step, clock, step, unread_near
 
 _ORDER: Final = (Confidence.LOW, Confidence.MEDIUM, Confidence.HIGH)
 _INSIDE_US: Final = 250_000
@@ -170,7 +170,7 @@ class Judge:
         return verdict
 
     def _doubt_one_post(self, verdict: Verdict, post: Post, effects: list[Effect]) -> None:
-        if any(s.unread for s in self._survey.sources if s.name == "gateway"):
+        if unread_near(self._survey, "gateway", verdict.case.posts):
             verdict.at_most(Confidence.MEDIUM, "The gateway lines that could not be read: one may be a second POST.")
         spread = self._matcher.at(effects[-1]) - self._matcher.at(effects[0])
         after = self._matcher.at(effects[-1]) - self._matcher.end(post)

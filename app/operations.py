@@ -10,6 +10,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -234,5 +235,6 @@ def carry_out(connection: psycopg.Connection[Any], work: Callable[[Transaction],
             if time.monotonic() >= give_up:
                 raise
             time.sleep(random.uniform(0, LONGEST_PAUSE_S))
-    connection.execute(NOTIFY.text)
+    with suppress(psycopg.Error):  # it only hurries them, and the work is done
+        connection.execute(NOTIFY.text)
     return done

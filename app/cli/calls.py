@@ -22,6 +22,18 @@ if TYPE_CHECKING:
 STATES: Final = click.Choice([state.value for state in CallState])
 # `app.resolution.Verdict`, spelled here so that help needs no database driver.
 VERDICTS: Final = ("happened", "retry", "failed", "lookup", "cancel-run", "seen")
+RESOLVE: Final = """Say what became of a call in doubt.
+
+\b
+happened    it happened: --output is what it answered
+retry       it did not happen: send it again
+failed      it did not happen: tell the model so
+lookup      look it up again, now
+cancel-run  end its run
+seen        nothing to do: clears conflict and orphan_effect
+
+Exit 5 when somebody else settled it first, or a request may still be under way: look again.
+"""
 COLUMNS: Final = ("run", "call", "tool", "state", "reason", "repeat", "attempts", "in doubt", "last evidence")
 
 
@@ -105,7 +117,7 @@ def show(run_id: str, tool_call_id: str, as_json: bool) -> None:
     )
 
 
-@click.command(help="Say what became of a call in doubt.")
+@click.command(help=RESOLVE)
 @click.argument("run_id")
 @click.argument("tool_call_id")
 @click.option("--verdict", type=click.Choice(VERDICTS), required=True, help="What you found.")
@@ -136,7 +148,7 @@ def resolve(
         raise click.UsageError("--output and --external-id go with --verdict happened")
     with connected() as connection, out.refusals():
         call, newest = look(connection, run_id, tool_call_id)
-        if verdict == Verdict.RETRY and call.repeat == Repeat.NEVER and call.executor == "server" and not yes:
+        if verdict == Verdict.RETRY and call.repeat == Repeat.NEVER and newest and not yes:
             confirm(call)
         upto = attempt if attempt is not None else newest
         word = Word(run_id, tool_call_id, Verdict(verdict), output, external_id, upto)

@@ -137,8 +137,17 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty:
     for place, column in enumerate(columns):
         table.add_column(column, overflow="fold", no_wrap=place < UNBROKEN)
     for row in rows:
-        table.add_row(*(Text("-" if value is None else str(value)) for value in row))
+        table.add_row(*(Text(words(value)) for value in row))
     console.print(table)
+
+
+def words(value: object) -> str:
+    """A value for people."""
+    if value is None:
+        return "-"
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def shown_time(at: datetime | None) -> str | None:

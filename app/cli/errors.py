@@ -47,6 +47,8 @@ def one_line_of(error: Exception) -> tuple[str, int] | None:
             return error.format_message().replace("\n", " ") + place, USAGE
         case click.ClickException():
             return error.format_message(), error.exit_code
+        case OSError() if isinstance(error.filename, str):  # a folder that may not be written, a full disk
+            return f"{error.filename}: {error.strerror}", FAILED
     if type(error).__name__ in EXIT_CODES:
         return str(error), EXIT_CODES[type(error).__name__]
     return line_of_database_error(error)

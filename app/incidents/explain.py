@@ -164,6 +164,7 @@ class _Core:
             found += findings.stalled(run, self._survey)
             found += findings.orphans(run, self._survey)
             found += missing.of(run)
+        found += findings.runless(self._posts_of_clusters(), self._survey)
         found += findings.homeless(nobodys, self._survey, self._matcher)
         return sorted(set(found), key=lambda f: (f.since_us, f.run_id or "", f.tool_call_id or "", f.because))
 

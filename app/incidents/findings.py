@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from app.incidents import records as k
@@ -188,6 +188,18 @@ class Missing:
     def _true(self, at: int) -> int:
         audit = next((i for i, s in enumerate(self._survey.sources) if s.name == "audit"), None)
         return at if audit is None else self._matcher.true(audit, at)
+
+
+def runless(posts: Iterable[Post], survey: Survey) -> Iterator[Finding]:
+    """Yield the effects of requests whose ids lead to no run, though coordinator logs cover their time."""
+    covered = survey.coordinator
+    if covered is None:
+        return
+    for post in posts:
+        inside = covered.first - 10 * _EDGE_US <= post.rec.at <= covered.last + 10 * _EDGE_US
+        if post.run is None and inside and (post.corr or post.thread):
+            for effect in post.effects:
+                yield orphan(effect, None, post.call, "no coordinator log knows the run of its request")
 
 
 def homeless(effects: list[Effect], survey: Survey, matcher: Matcher) -> Iterator[Finding]:

@@ -133,7 +133,7 @@ class Survey:
     sources: list[Source]
     kinds: dict[str, Covered] = field(default_factory=dict)
     print_lengths: Counter[int] = field(default_factory=Counter)
-    effects_without_print: int = 0
+    unprinted: Counter[str] = field(default_factory=Counter)
     posts_without_print: int = 0
     posts: int = 0
     first: int | None = None
@@ -161,9 +161,17 @@ class Survey:
     def foreign(self, effect: Record) -> bool:
         """Tell whether an effect without a fingerprint comes from somewhere else: a web form, an import."""
         source = k.effect_words(effect)[2]
-        if effect.fingerprint is not None or not source or not self.printing_sources:
+        return effect.fingerprint is None and self._foreign(source)
+
+    def _foreign(self, source: str) -> bool:
+        if not source or not self.printing_sources or source in self.printing_sources:
             return False
-        return source not in self.printing_sources and "gateway" not in source and "agent" not in source
+        return "gateway" not in source and "agent" not in source
+
+    def effects_without_print(self) -> int:
+        """Return how many effects of the gateway's requests have no fingerprint, or one cut too short."""
+        own = sum(count for source, count in self.unprinted.items() if not self._foreign(source))
+        return own + self.short_prints()
 
     def has(self, name: str) -> bool:
         """Tell whether a source was given and says anything."""
@@ -195,7 +203,8 @@ class Survey:
         self.kinds[event] = _wider(self.kinds.get(event), record.at)
         if record.fingerprint is not None:
             self.printing_sources.add(k.effect_words(record)[2])
-        self.effects_without_print += record.fingerprint is None
+        else:
+            self.unprinted[k.effect_words(record)[2]] += 1
 
 
 def _wider(covered: Covered | None, at: int) -> Covered:

@@ -66,9 +66,8 @@ class Sweep:
         self._seen_effects: dict[tuple[str, str], int] = {}
         self._until_tick = _TICK
         self._prefix = survey.prefix
-        short = survey.short_prints()
-        survey.effects_without_print += short
-        survey.posts_without_print += short
+        self._loose = survey.effects_without_print() > 0
+        survey.posts_without_print += survey.short_prints()
 
     def take(self, records: Iterable[Record]) -> None:
         """Take all records, already sorted."""
@@ -146,7 +145,7 @@ class Sweep:
                 return with_call[0]
             named = with_call or (named if record.corr or record.thread else [])
         begun = [run for run in named if run.records and run.records[0].at <= record.at + SKEW_US]
-        return max(begun, key=lambda run: run.records[0].at, default=None) if len(named) != 1 else named[0]
+        return min(begun, key=lambda run: _distance(run, record), default=None) if len(named) != 1 else named[0]
 
     # Requests and effects
 
@@ -272,7 +271,7 @@ class Sweep:
                 self.kept.loose_effects += effects
             for post in posts:
                 self._settle(post)
-            if any(post.run is None and post.thread is None for post in posts):
+            if any(post.run is None for post in posts):
                 self.kept.clusters.append(cluster)
             return
         if len(effects) == 0 and not self._near_loose() and self._audited():
@@ -284,7 +283,7 @@ class Sweep:
             self._bound_in_order(cluster)
 
     def _near_loose(self) -> bool:
-        return self._survey.effects_without_print > 0
+        return self._loose
 
     def _audited(self) -> bool:
         return self._survey.has("audit")
@@ -296,7 +295,7 @@ class Sweep:
             return
         for post, effect in zip(posts, sorted(cluster.effects, key=lambda e: e.rec.at), strict=True):
             if same_fingerprint(post.fingerprint, effect.rec.fingerprint):
-                self._bound_pair(post, effect, sure=False)
+                self._bound_pair(post, effect, sure=len(posts) == 1)
 
     def _bound_pair(self, post: Post, effect: Effect, sure: bool = True) -> None:
         """A request begins before its effect; a 200 or 201 reports an effect that is there."""
@@ -314,6 +313,7 @@ class Sweep:
 
     def _close_run(self, run: Run) -> None:
         run.closed = True
+        bound_run(self.bounds, run)
         if run.open_posts == 0:
             self._finish_run(run)
 
@@ -337,8 +337,7 @@ class Sweep:
         self._deferred = []
 
     def _finish_run(self, run: Run) -> None:
-        """Learn of the clocks what a run shows, and keep it when it may need explaining."""
-        bound_run(self.bounds, run)
+        """Keep a run when it may need explaining."""
         if self._clean(run):
             return
         self.kept.runs.setdefault(run.id, []).append(run)
@@ -361,6 +360,16 @@ class Sweep:
         if not kinds or self._survey.tools[post.tool or ""] <= FEW:
             return True
         return any(self.kept.matcher.compatible(post.tool, kind) for kind in kinds)
+
+
+def _distance(run: Run, record: Record) -> tuple[int, int]:
+    """Return how badly a request fits a run: a dispatch that has no request yet fits best, and the nearest in time."""
+    waiting = [
+        r for r in run.of(k.DISPATCH, record.call)
+        if sum(p.call in (r.call, None) for p in run.posts) < len(run.of(k.DISPATCH, r.call))
+    ]  # fmt: skip
+    moments = [r.at for r in waiting or run.of(k.DISPATCH) or run.records]
+    return (0 if waiting else 1, min(abs(at - record.at) for at in moments))
 
 
 def _equal(one: Record, other: Record) -> bool:

@@ -50,7 +50,9 @@ class Adversary:
         self.replica_key = r.random() < 0.5
         self.drop = r.choice([0.0, 0.0, 0.15, 0.3])
         self.skewed = r.choice(["", "coordinator", "gateway", "audit", "submitter"])
-        self.skew = r.uniform(-5, 5)
+        several = r.random() < 0.4
+        self.skew = {s: r.uniform(-5, 5) for s in ("coordinator", "gateway", "audit", "submitter")
+                     if several or s == self.skewed}  # fmt: skip
         self.start = datetime(2026, 3, 12, tzinfo=UTC) + timedelta(seconds=r.choice([36840, 86340, r.randrange(86400)]))
         self.now = 5.0
 
@@ -285,7 +287,7 @@ class Adversary:
     # Writing
 
     def iso(self, source: str, at: float, clock_only: bool = False) -> str:
-        moment = self.start + timedelta(milliseconds=round(1000 * (at + (self.skew if source == self.skewed else 0))))
+        moment = self.start + timedelta(milliseconds=round(1000 * (at + self.skew.get(source, 0.0))))
         if clock_only:
             return moment.strftime("%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
         if self.zone:

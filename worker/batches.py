@@ -103,15 +103,16 @@ class Batcher(Generic[Item, Answer]):
                     _refuse(waiting, error)
 
     def _take(self) -> list[Waiting[Item, Answer]]:
-        """The next batch: as much as fits, one item a key, in order of arrival."""
+        """The next batch: as much as fits, one item a key, in order of arrival; what was locked goes alone."""
+        self._queue = [waiting for waiting in self._queue if not waiting.answer.cancelled()]
+        if self._queue and self._queue[0].tries:
+            return [self._queue.pop(0)]
         taken: list[Waiting[Item, Answer]] = []
         left: list[Waiting[Item, Answer]] = []
         keys: set[Hashable] = set()
         for waiting in self._queue:
             key = self._key(waiting.item) if self._key else id(waiting)
-            if waiting.answer.cancelled():
-                continue
-            if len(taken) < MAX_BATCH and key not in keys:
+            if len(taken) < MAX_BATCH and key not in keys and not waiting.tries:
                 keys.add(key)
                 taken.append(waiting)
             else:
@@ -136,16 +137,19 @@ class Batcher(Generic[Item, Answer]):
                     waiting.answer.set_result(answer)
 
     async def _retry(self, batch: list[Waiting[Item, Answer]], error: psycopg.Error) -> None:
-        """Another transaction holds a row: tries again, in halves, so that one row does not hold up all."""
+        """Another transaction holds a row: what it does not concern goes on in halves, the row waits its turn."""
         log.info("batch_retried", batch=self.name, size=len(batch), error=type(error).__name__)
         for waiting in batch:
             waiting.tries += 1
-        await asyncio.sleep(0.01 * batch[0].tries)
-        if batch[0].tries > RETRIES:
-            for waiting in batch:
-                _refuse(waiting, error)
+        if len(batch) > 1:
+            await self._halves(batch)
             return
-        await self._halves(batch)
+        [alone] = batch
+        if alone.tries > RETRIES and time.monotonic() - alone.since >= self._patience_s:
+            _refuse(alone, error)
+            return
+        await asyncio.sleep(0.01)
+        self._queue.append(alone)
 
     async def _split(self, batch: list[Waiting[Item, Answer]], error: psycopg.Error) -> None:
         """A value that the database refuses fails its own caller and nobody else."""

@@ -37,8 +37,8 @@ def catalog_text(url: str, **changes: Mapping[str, Any]) -> str:
     lines = []
     for name, tool in sandbox_tools(url).items():
         lines.append(f"[tools.{name}]")
-        tool = {"url": f"{url}/tools/{name}", **tool, **changes.get(name, {})}
-        lines += [f"{key} = {toml(value)}" for key, value in tool.items() if value is not None]
+        keys = {"url": f"{url}/tools/{name}", **tool, **changes.get(name, {})}
+        lines += [f"{key} = {toml(value)}" for key, value in keys.items() if value is not None]
     return "\n".join(lines) + "\n"
 
 

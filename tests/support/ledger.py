@@ -53,13 +53,15 @@ class Book:
     def reconnect(self) -> None:
         """A new connection, after the database was away."""
         self.raw.close()
-        self.raw = wait_until(self._connected, what="the database")
+        wait_until(self._connects, what="the database")
+        self.raw = psycopg.connect(self.dsn, autocommit=True)
 
-    def _connected(self) -> psycopg.Connection | None:
+    def _connects(self) -> bool:
         try:
-            return psycopg.connect(self.dsn, autocommit=True)
+            psycopg.connect(self.dsn).close()
         except psycopg.OperationalError:
-            return None
+            return False
+        return True
 
     # Making -----------------------------------------------------------------------------------------
 
@@ -146,7 +148,9 @@ class Book:
 
     def events(self, run: str) -> list[str]:
         """What became of a run, in order."""
-        return [r.event for r in self.rows("select event from counterfoil.run_events where run_id = %s order by id", run)]
+        return [
+            r.event for r in self.rows("select event from counterfoil.run_events where run_id = %s order by id", run)
+        ]
 
     # Waiting ----------------------------------------------------------------------------------------
 

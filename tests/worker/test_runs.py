@@ -115,8 +115,10 @@ def test_a_run_that_kills_its_worker_is_set_aside_and_its_neighbours_are_not(age
     neighbours = [agents.book.new_run(says("hello"), due_in_s=3600) for _ in range(3)]
     for _ in range(5):
         worker = agents.start_worker(COUNTERFOIL_FAULT="before_intent", LEASE_S=0.5)
-        wait_until(lambda w=worker: not w.running, what="the worker's end")
-    agents.book.raw.execute("update counterfoil.runs set due_at = counterfoil.db_now() where id = any(%s)", (neighbours,))
+        worker.wait()
+    agents.book.raw.execute(
+        "update counterfoil.runs set due_at = counterfoil.db_now() where id = any(%s)", (neighbours,)
+    )
     agents.start_worker(COUNTERFOIL_FAULT="before_intent", LEASE_S=0.5)
     for neighbour in neighbours:
         agents.book.await_run(neighbour, "completed")
@@ -131,7 +133,7 @@ def test_runs_claimed_together_with_a_killer_are_not_taken_for_killers(agents: A
     neighbours = [agents.book.new_run(says("hello", delay_ms=300)) for _ in range(5)]
     for _ in range(5):
         worker = agents.start_worker(COUNTERFOIL_FAULT="before_intent", LEASE_S=0.5)
-        wait_until(lambda w=worker: not w.running, what="the worker's end")
+        worker.wait()
     agents.start_worker()
     for neighbour in neighbours:
         agents.book.await_run(neighbour, "completed")

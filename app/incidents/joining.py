@@ -8,13 +8,18 @@ from itertools import pairwise
 from typing import Final
 
 from app.incidents import records as k
-from app.incidents.matching import IMPOSSIBLE, Matcher
-from app.incidents.model import SECOND, Effect, Post, Run
+from app.incidents.matching import IMPOSSIBLE, Matcher, cheapest
+from app.incidents.model import SECOND, Effect, Post, Run, only_reads
 from app.incidents.records import Record, same_fingerprint
 from app.incidents.sweep import Kept
 
 _APART_US: Final = 75 * SECOND
+_FAR_US: Final = 12 * SECOND
+"""A dispatch and its request are moments apart, however wrong the clocks."""
 _MANY: Final = 60
+_NEAR_A_DISPATCH_S: Final = 11.0
+"""5 for want of an outcome, 6 for clocks that nothing compares."""
+_LAST_S: Final = 30.0
 _ELSEWHERE_S: Final = 3.0
 
 
@@ -71,13 +76,20 @@ def _call_by_dispatch(run: Run, post: Post) -> str | None:
 
 def pseudo_posts(run: Run, matcher: Matcher) -> list[Post]:
     """Return a stand-in for each dispatch of the run for which no gateway log shows a request."""
-    made = []
+    made: list[Post] = []
     for call in dict.fromkeys(r.call for r in run.of(k.DISPATCH)):
         posts = sorted((p for p in run.posts if call in (p.call, None)), key=matcher.start)
         dispatches = sorted((r for r in run.of(k.DISPATCH) if call in (r.call, None)), key=lambda r: r.at)
         for record in unanswered(dispatches, posts, matcher):
+            if only_reads(record.tool):
+                continue
             post = Post(record._replace(status=None), pseudo=True)
             post.run, post.call = run, call
+            normal = min((matcher.true(r.source, r.at) for r in run.of(k.NORMALIZE, call)), default=None)
+            post.end = record.at + 12 * SECOND
+            if normal is not None and not posts:
+                post.answered_by = normal + matcher.offsets[record.source]
+                post.end = max(post.answered_by, record.at)
             sibling = next((p for p in posts if p.fingerprint), None)
             post.fingerprint = post.fingerprint or (sibling.fingerprint if sibling else None)
             made.append(post)
@@ -101,8 +113,6 @@ def own_dispatches(dispatches: list[Record], posts: list[Post], matcher: Matcher
 def unanswered(dispatches: list[Record], posts: list[Post], matcher: Matcher) -> list[Record]:
     """Return the dispatches that have no request of their own, by count and by time."""
     spare = len(dispatches) - len(posts)
-    if spare <= 0:
-        return []
     if not posts:
         return dispatches
 
@@ -110,6 +120,8 @@ def unanswered(dispatches: list[Record], posts: list[Post], matcher: Matcher) ->
         at = matcher.true(record.source, record.at)
         return min(abs(matcher.start(post) - at) for post in posts)
 
+    if spare <= 0:
+        return [record for record in dispatches if distance(record) > _FAR_US]
     return sorted(sorted(dispatches, key=distance)[-spare:], key=lambda r: r.at)
 
 
@@ -164,22 +176,25 @@ def _cost(effect: Effect, post: Post, matcher: Matcher) -> float:
     """Return the cost of giving an effect a request; one that fits a known request goes to a stranger's only
     when that fits better."""
     cost, back = matcher.cost(effect, post), effect.fallback
+    if post.pseudo and cost > _NEAR_A_DISPATCH_S:
+        return IMPOSSIBLE
+    cost += _LAST_S if effect.repeat else 0.0
     if back is None or back is post or cost >= IMPOSSIBLE:
         return cost
     kin = back.run is not None and back.run is post.run
     if kin or (back.thread is not None and back.thread == post.thread):
         return cost
+    if post.pseudo and post.answered_by is not None and matcher.at(effect) <= matcher.end(post) + SECOND:
+        return cost  # its result was normalized, so it had an effect, and no request shows another
     return cost if cost + _ELSEWHERE_S < matcher.cost(effect, back) else IMPOSSIBLE
 
 
 def _assign_few(effects: list[Effect], posts: list[Post], matcher: Matcher) -> list[Effect]:
-    pairs = []
-    for effect in effects:
-        for post in posts:
-            cost = _cost(effect, post, matcher)
-            if cost < IMPOSSIBLE:
-                pairs.append((cost, matcher.at(effect), matcher.start(post), effect, post))
-    return _cheapest_first(effects, pairs, matcher)
+    costs = [[_cost(effect, post, matcher) for post in posts] for effect in effects]
+    for row, column in cheapest(costs, len(posts)).items():
+        if costs[row][column] < IMPOSSIBLE:
+            _give(effects[row], posts[column], matcher)
+    return [effect for effect in effects if effect.post is None]
 
 
 def _assign_many(effects: list[Effect], posts: list[Post], matcher: Matcher) -> list[Effect]:
@@ -202,9 +217,13 @@ def _cheapest_first(
     for _, _, _, effect, post in sorted(pairs, key=lambda pair: pair[:3]):
         if effect.post is None and id(post) not in taken:
             taken.add(id(post))
-            matcher.link(effect, post)
-            post.fingerprint = post.fingerprint or effect.rec.fingerprint
+            _give(effect, post, matcher)
     return [effect for effect in effects if effect.post is None]
+
+
+def _give(effect: Effect, post: Post, matcher: Matcher) -> None:
+    matcher.link(effect, post)
+    post.fingerprint = post.fingerprint or effect.rec.fingerprint
 
 
 def _chunks(effects: list[Effect], posts: list[Post], matcher: Matcher) -> Iterable[tuple[list[Effect], list[Post]]]:

@@ -21,6 +21,8 @@ class Matcher:
         """Begin with clocks taken as right and no kinds learnt."""
         self._survey, self._window_us = survey, window_us
         self.offsets = [0] * len(survey.sources)
+        self.supported: set[tuple[int, int]] = set()
+        """Pairs of sources whose clocks are compared by more than this or that incident."""
         self.learnt: dict[str, set[str]] = {}
 
     def true(self, source: int, at: int) -> int:
@@ -90,7 +92,7 @@ class Matcher:
         """Give each effect the request that fits best, at most one effect each; return the effects left over."""
         costs = [[self.cost(effect, post) for post in posts] for effect in effects]
         if len(effects) <= _EXACT_UP_TO and len(posts) <= _EXACT_UP_TO:
-            chosen = _cheapest(costs, len(posts))
+            chosen = cheapest(costs, len(posts))
         else:
             chosen = _greedy(costs)
         left = []
@@ -139,7 +141,7 @@ def _greedy(costs: list[list[float]]) -> dict[int, int]:
     return chosen
 
 
-def _cheapest(costs: list[list[float]], columns: int) -> dict[int, int]:
+def cheapest(costs: list[list[float]], columns: int) -> dict[int, int]:
     """Assign rows to columns at the least total cost (Kuhn-Munkres with potentials); leaving a row costs a lot."""
     rows = len(costs)
     if not rows or not columns:

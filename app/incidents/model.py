@@ -49,7 +49,7 @@ class Run:
 class Post:
     """One request: a line of the gateway, or (`pseudo`) a dispatch whose request no gateway log shows."""
 
-    __slots__ = ("by_time", "call", "effects", "end", "fingerprint", "pseudo", "rec", "run", "tool")
+    __slots__ = ("answered_by", "by_time", "call", "effects", "end", "fingerprint", "pseudo", "rec", "run", "tool")
 
     def __init__(self, rec: Record, pseudo: bool = False) -> None:
         """Take it from its record; the end is the start where no duration is known."""
@@ -62,6 +62,8 @@ class Post:
         self.effects: list[Effect] = []
         self.pseudo = pseudo
         self.by_time = False
+        self.answered_by: int | None = None
+        """Of a stand-in: when its result was normalized, by the coordinator's clock."""
 
     @property
     def thread(self) -> str | None:
@@ -98,13 +100,15 @@ def _outcome(status: str | None) -> str:
 class Effect:
     """One thing that an external system did."""
 
-    __slots__ = ("fallback", "post", "rec")
+    __slots__ = ("fallback", "post", "rec", "repeat")
 
     def __init__(self, rec: Record) -> None:
         """Take it from its record; it belongs to no request yet."""
         self.rec = rec
         self.post: Post | None = None
         self.fallback: Post | None = None
+        self.repeat = False
+        """No request is logged for it, and an equal effect came before: the last to be given a dispatch."""
 
     @property
     def kind(self) -> str:
@@ -141,6 +145,8 @@ class Survey:
     coordinator: Covered | None = None
     gateway: Covered | None = None
     tools: Counter[str] = field(default_factory=Counter)
+    gaps: Counter[str] = field(default_factory=Counter)
+    """How often a source lacks a line that another source proves: its log is not whole."""
     printing_sources: set[str] = field(default_factory=set)
     """The sources of audit entries that carry a fingerprint: those that the gateway's requests end up in."""
 

@@ -35,6 +35,10 @@ class Bounds:
             known = self._sure if sure else self._likely
             known.setdefault((cause_source, then_source), _Lags()).add(cause_us - then_us)
 
+    def supported(self) -> set[tuple[int, int]]:
+        """Return the pairs of sources whose clocks at least three sure pairs of records compare."""
+        return {pair for pair, lags in self._sure.items() if lags.count >= 3}
+
     def edges(self) -> dict[tuple[int, int], float]:
         """Return for (a, b) the least that clock a is ahead of clock b."""
         return {pair: lags.outermost() for pair, lags in (self._likely | self._sure).items()}
@@ -43,21 +47,21 @@ class Bounds:
 class _Lags:
     """The largest of many lags, without an eighth of them, since a few pairs are always joined wrongly."""
 
-    __slots__ = ("_count", "_largest")
+    __slots__ = ("_largest", "count")
 
     def __init__(self) -> None:
         self._largest: list[int] = []
-        self._count = 0
+        self.count = 0
 
     def add(self, lag: int) -> None:
-        self._count += 1
+        self.count += 1
         if len(self._largest) < _KEPT:
             heapq.heappush(self._largest, lag)
         elif lag > self._largest[0]:
             heapq.heapreplace(self._largest, lag)
 
     def outermost(self) -> float:
-        skip = min(self._count // 8, len(self._largest) - 1)
+        skip = min(self.count // 8, len(self._largest) - 1)
         return float(sorted(self._largest, reverse=True)[skip])
 
 

@@ -68,7 +68,8 @@ class CallFacts:
 
     def dispatched_once(self) -> bool:
         """Tell whether the coordinator's logs, all lines read, show exactly one dispatch of the call."""
-        return len(self.dispatches) == 1 and not unread_near(self.survey, "coordinator", self.posts)
+        whole = not self.survey.gaps["coordinator"] and not unread_near(self.survey, "coordinator", self.posts)
+        return len(self.dispatches) == 1 and whole
 
 
 def step(facts: CallFacts, position: int) -> Step:
@@ -110,6 +111,10 @@ def _by_marks(facts: CallFacts, first: Post, second: Post, position: int) -> Ste
 def _by_outcome(facts: CallFacts, first: Post, second: Post) -> Step:
     """Decide by what became of the first request, and when the second began."""
     if first.pseudo or second.pseudo:
+        normal, _ = facts.received(second)
+        if normal is not None and facts.matcher.true(normal.source, normal.at) <= facts.matcher.start(second):
+            because = f"the result of the call was normalized ({clock(normal.at)}) before the second POST began"
+            return Step(Cause.REDISPATCH, Confidence.MEDIUM, because)
         return Step(Cause.UNKNOWN, Confidence.LOW, "the gateway log does not show all requests of the call")
     match first.outcome:
         case "answered" | "refused":

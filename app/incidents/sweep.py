@@ -281,6 +281,9 @@ class Sweep:
         self._deferred.append(cluster)
         if len(posts) == len(effects):
             self._bound_in_order(cluster)
+        elif len(posts) == 1 and effects:
+            first = min(effects, key=lambda effect: effect.rec.at)
+            self.bounds.caused(posts[0].rec.source, posts[0].rec.at, first.rec.source, first.rec.at, sure=False)
 
     def _near_loose(self) -> bool:
         return self._loose
@@ -314,11 +317,13 @@ class Sweep:
     def _close_run(self, run: Run) -> None:
         run.closed = True
         bound_run(self.bounds, run)
+        count_gaps(self._survey, run)
         if run.open_posts == 0:
             self._finish_run(run)
 
     def _estimate(self) -> None:
         self.kept.matcher.offsets, self.kept.satisfied = estimate(self.bounds, self._names)
+        self.kept.matcher.supported = self.bounds.supported()
 
     def _solve_deferred(self) -> None:
         """Give the effects of crowded clusters to their requests, now that the clocks are known."""
@@ -327,6 +332,9 @@ class Sweep:
             left = matcher.assign(cluster.effects, cluster.posts)
             for effect in left:
                 effect.fallback = matcher.nearest(effect, cluster.posts)
+            if not cluster.posts:
+                for effect in sorted(cluster.effects, key=matcher.at)[1:]:
+                    effect.repeat = True
             if self._survey.posts_without_print:
                 left += matcher.unlink_doubtful(cluster.effects)
             self.kept.loose_effects += left
@@ -391,6 +399,17 @@ def _shares_owner(cluster: Cluster) -> bool:
             return True
         seen |= owners
     return False
+
+
+def count_gaps(survey: Survey, run: Run) -> None:
+    """Count what the run shows to be missing: a request never dispatched, a result never requested."""
+    if any(survey.sources[r.source].name == "coordinator" for r in run.records):
+        dispatched = {r.call for r in run.records if r.kind == k.DISPATCH}
+        lacking = {p.call for p in run.posts if p.call is not None} - dispatched
+        survey.gaps["coordinator"] += bool(lacking) and None not in dispatched
+    if survey.posts:
+        normal = {r.call for r in run.records if r.kind == k.NORMALIZE}
+        survey.gaps["gateway"] += len(run.posts) < len(normal)
 
 
 def bound_run(bounds: Bounds, run: Run) -> None:

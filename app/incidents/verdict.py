@@ -9,7 +9,7 @@ from typing import Final
 from app.incidents.answer import Cause, Confidence, RuledOut
 from app.incidents.duplicates import Case
 from app.incidents.matching import Matcher
-from app.incidents.model import Effect, Post, Survey, distinct
+from app.incidents.model import SECOND, Effect, Post, Survey, distinct
 from app.incidents.records import seconds
 from app.incidents.steps import CallFacts, Step, clock, step, unread_near
 
@@ -159,6 +159,15 @@ class Judge:
             verdict = self._unknown(case, ["gateway"])
             self._one_turn(verdict)
             return verdict
+        early = self._before_its_request(post, effects[0])
+        if early is not None:
+            verdict = self._unknown(case, ["gateway"])
+            verdict.because = early
+            normal, _ = facts.received(post)
+            if normal is not None and self._matcher.true(normal.source, normal.at) < self._matcher.start(post):
+                verdict.cause, verdict.confidence = Cause.REDISPATCH, Confidence.MEDIUM
+            self._one_turn(verdict)
+            return verdict
         because = f"{sent} POST ({clock(post.rec.at)}) for {count} effects: fewer POSTs than effects"
         verdict = Verdict(case, Cause.EXTERNAL_DUPLICATE, Confidence.HIGH, because)
         for cause in (Cause.REDISPATCH, Cause.GATEWAY_RETRY):
@@ -169,9 +178,24 @@ class Judge:
         self._doubt_one_post(verdict, post, effects)
         return verdict
 
+    def _before_its_request(self, post: Post, first: Effect) -> str | None:
+        """Say that the first effect is older than the only request, where the clocks are known well enough."""
+        pair = (post.rec.source, first.rec.source)
+        if pair in self._matcher.supported and self._matcher.start(post) - self._matcher.at(first) > SECOND:
+            return (
+                f"the first effect ({clock(first.rec.at)}) is older than the only logged POST ({clock(post.rec.at)}): "
+                "a request before it is not logged"
+            )
+        return None
+
     def _doubt_one_post(self, verdict: Verdict, post: Post, effects: list[Effect]) -> None:
         if unread_near(self._survey, "gateway", verdict.case.posts):
             verdict.at_most(Confidence.MEDIUM, "The gateway lines that could not be read: one may be a second POST.")
+        if gaps := self._survey.gaps["gateway"]:
+            verdict.at_most(
+                Confidence.MEDIUM,
+                f"Gateway lines: of {gaps} runs with a result no request is logged, so others may lack too.",
+            )
         spread = self._matcher.at(effects[-1]) - self._matcher.at(effects[0])
         after = self._matcher.at(effects[-1]) - self._matcher.end(post)
         if after > _INSIDE_US and spread > _INSIDE_US and post.outcome == "answered":

@@ -19,11 +19,9 @@ from enum import StrEnum
 from typing import Final
 
 from sql.tool_calls import AttemptRow, CallFacts
-from sql.vocabulary import AttemptState, CallState, Executor, Ledger
+from sql.vocabulary import AttemptState, CallState, Executor, Ledger, Reason
 
 # The reasons by which the coordinator knows that a person has spoken.
-OPERATOR_RETRY: Final = "operator_retry"
-OPERATOR_LOOKUP: Final = "operator_lookup"
 # Of these attempts nobody knows whether they took effect.
 DOUBTFUL: Final = frozenset({AttemptState.OPEN, AttemptState.ACCEPTED, AttemptState.UNKNOWN})
 DID_NOT_HAPPEN: Final = json.dumps({"error": {"code": "failed", "message": "an operator found that it did not happen"}})
@@ -155,7 +153,9 @@ def _retry(call: CallFacts, attempts: Sequence[AttemptRow], word: Word) -> Conse
         raise Overtaken(f"run {call.run_id} has ended ({call.run_status}): ended runs send nothing")
     if call.state in (CallState.PENDING, CallState.HELD):
         raise Overtaken(f"it is {call.state} ({call.reason or 'not sent yet'}): it is sent again by itself")
-    return Consequences(CallState.PENDING, OPERATOR_RETRY, _nothing_happened(call, attempts, word), says="nothing")
+    return Consequences(
+        CallState.PENDING, Reason.OPERATOR_RETRY, _nothing_happened(call, attempts, word), says="nothing"
+    )
 
 
 def _lookup(call: CallFacts, attempts: Sequence[AttemptRow]) -> Consequences:
@@ -164,7 +164,7 @@ def _lookup(call: CallFacts, attempts: Sequence[AttemptRow]) -> Consequences:
     if not any(a.state in DOUBTFUL for a in attempts):
         raise Overtaken(f"no attempt of it is in doubt: it is {call.state}")
     doubt = CallState.IN_DOUBT if call.state in (CallState.NEEDS_OPERATOR, CallState.IN_DOUBT) else None
-    return Consequences(doubt, OPERATOR_LOOKUP, looks_again=True)
+    return Consequences(doubt, Reason.OPERATOR_LOOKUP, looks_again=True)
 
 
 def _nothing_happened(call: CallFacts, attempts: Sequence[AttemptRow], word: Word) -> dict[int, AttemptState]:

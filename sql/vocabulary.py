@@ -83,6 +83,16 @@ class StepType(StrEnum):
     TOOL_CALLS = "tool_calls"
 
 
+class Reason(StrEnum):
+    """Reasons of a call's state that a decision turns on; others are for people to read."""
+
+    OPERATOR_RETRY = "operator_retry"
+    OPERATOR_LOOKUP = "operator_lookup"
+    APPROVAL_REQUIRED = "approval_required"
+    LOOKUP_SEVERAL = "lookup_several"
+    LOOKUP_AMBIGUOUS = "lookup_ambiguous"
+
+
 class Attention(StrEnum):
     """Why a person should look at a run or a call (design, section 4)."""
 

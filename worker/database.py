@@ -90,11 +90,19 @@ class OwnConnection:
             try:
                 if self._connection is None or self._connection.closed:
                     self._connection = await self._connect()
-                async with transaction(self._connection):
-                    return await ask(self._connection, statement)
+                return await self._asked(self._connection, statement)
             except (psycopg.Error, OSError):
                 await self.close()
                 raise
+
+    async def _asked(self, connection: AsyncConnection[Any], statement: Statement[T]) -> T:
+        rows: list[T] = []
+        try:
+            async with transaction(connection):
+                rows.append(await ask(connection, statement))
+        except CommitUncertain:
+            pass  # leases and reports: committed here, and a failover that loses one loses nothing
+        return rows[0]
 
     async def close(self) -> None:
         """Closes the connection; the next statement makes another."""

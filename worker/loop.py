@@ -13,7 +13,7 @@ import structlog
 from psycopg import AsyncConnection
 
 from app.catalog.tool import Catalog, Tool
-from sql.queue import ClaimedRun, claim_due, report_worker
+from sql.queue import ClaimedRun, claim_due, report_worker, surrender_calls
 from sql.statement import Statement
 from sql.tools import report_tools
 from worker.coordinator.drive import Drive
@@ -113,6 +113,8 @@ class Worker:
                 lease_s=self.terms.lease_s,
             )
             claimed = await self._try("claim", statement) or []
+        if poisoned := [run.id for run in claimed if run.poisoned]:
+            await self._try("surrender", surrender_calls(poisoned))
         for run in claimed:
             if run.poisoned:
                 log.error("run_poisoned", run=run.id, claims=run.fruitless_claims)
@@ -184,6 +186,8 @@ class Worker:
             await work()
         except (psycopg.Error, OSError) as error:
             log.warning("database_gone", task=name, error=type(error).__name__)
+        except Exception:  # a bug must not end leases silently
+            log.exception("background_failed", task=name)
 
     # Ending -----------------------------------------------------------------------------------------
 
@@ -236,7 +240,6 @@ def _public(tool: Tool) -> dict[str, Any]:
         "description": tool.description,
         "parameters": tool.parameters,
         "contract": tool.contract.to_json(),
-        "approval": tool.approval,
         "headers": sorted(tool.headers),
     }
 

@@ -159,6 +159,7 @@ comment on column counterfoil.runs.input_seq is
 create unique index runs_one_active on counterfoil.runs (thread_id)
 where status in ('queued', 'in_progress', 'requires_action');
 create index runs_due on counterfoil.runs (due_at) where due_at is not null;
+create index runs_suspect on counterfoil.runs (due_at) where due_at is not null and fruitless_claims >= 2;
 create index runs_thread on counterfoil.runs (thread_id, seq);
 create index runs_project on counterfoil.runs (project_id, seq);
 create index runs_leased on counterfoil.runs (lease_owner) where lease_owner is not null;

@@ -77,7 +77,6 @@ def _tool(notes: Notes, name: str, values: Mapping[str, Any], environ: Mapping[s
         body=_body(section),
         key_header=_key_header(section),
         event_secret=_event_secret(section, environ),
-        approval=section.take("approval", "true or false", False),
         external_id=_expression(section, "external_id", required=False) or (lookup.id if lookup else None),
     )
     section.done()
@@ -100,6 +99,7 @@ def _contract(section: Section, environ: Mapping[str, str]) -> Contract:
         same_request=section.take_word("same_request", ("send", "reuse", "hold"), "send"),
         same_request_s=section.take_seconds("same_request_s", 600.0, zero=True),
         lookup=lookup,
+        approval=section.take("approval", "true or false", False),
     )
 
 

@@ -50,6 +50,7 @@ class Contract:
     same_request: str = "send"
     same_request_s: float = 600.0
     lookup: Lookup | None = None
+    approval: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object, for the call's row; `from_json` reads it back."""
@@ -78,7 +79,6 @@ class Tool:
     body: Mapping[str, Any] = field(default_factory=dict)
     key_header: str = "Idempotency-Key"
     event_secret: str | None = field(default=None, repr=False)
-    approval: bool = False
     external_id: str | None = None
 
     def under(self, contract: Contract) -> "Tool":

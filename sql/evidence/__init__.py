@@ -89,7 +89,7 @@ class Effect:
 class Claim:
     """What evidence says of a call's effect, to be held against its verdict.
 
-    says: happened, or all_nothing when it speaks for every attempt.
+    says: happened, nothing (of this attempt), or all_nothing when it speaks for every attempt.
     """
 
     run_id: str

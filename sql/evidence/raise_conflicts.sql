@@ -16,6 +16,14 @@ where
         (x.says = 'happened' and c.state in ('failed', 'cancelled'))
         or (x.says = 'all_nothing' and c.state = 'succeeded')
         or (
+            x.says = 'nothing' and c.state = 'succeeded' and exists (
+                select from counterfoil.attempts as a
+                where
+                    a.run_id = c.run_id and a.tool_call_id = c.tool_call_id and a.number = x.attempt
+                    and a.state = 'succeeded'
+            )
+        )
+        or (
             x.says = 'happened' and c.state = 'succeeded'
             and c.external_id is not null and x.external_id is not null and c.external_id != x.external_id
         )

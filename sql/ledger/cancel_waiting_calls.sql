@@ -1,4 +1,5 @@
--- Calls of an ended run of which nothing was ever sent, or that its client will not answer any more.
+-- Calls of an ended run of which nothing can have happened: never sent, sent and known to have done nothing, or
+-- waiting for a client that will not be asked any more.
 update counterfoil.tool_calls as c
 set
     state = 'cancelled',
@@ -12,10 +13,8 @@ where
     r.id = any(%(run_ids)s::text [])
     and c.run_id = r.id
     and r.ended_at is not null
-    and (
-        c.state in ('pending', 'held')
-        or (c.state = 'needs_operator' and c.told_at is null)
-    )
+    and c.settled_at is null
+    and c.told_at is null
     and not exists (
         select from counterfoil.attempts as a
         where

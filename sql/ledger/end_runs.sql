@@ -1,5 +1,6 @@
 -- Ends active runs: one more epoch and no lease, so that whoever held it decides nothing more.
--- Due again at once while a request of it may have done something that nobody knows of.
+-- Due again at once while a request of it may have done something that nobody knows of, or the model was told
+-- of a call in doubt that may turn out not to have happened. `cancel_waiting_calls` settles all others.
 update counterfoil.runs as r
 set
     status = x.status,
@@ -13,10 +14,17 @@ set
     lease_owner = null,
     lease_until = null,
     fruitless_claims = 0,
-    due_at = case when exists (
-        select from counterfoil.attempts as a
-        where a.run_id = r.id and a.state in ('open', 'accepted', 'unknown')
-    ) then counterfoil.db_now() end
+    due_at = case
+        when exists (
+            select from counterfoil.attempts as a
+            where a.run_id = r.id and a.state in ('open', 'accepted', 'unknown')
+        ) or exists (
+            select from counterfoil.tool_calls as c
+            where
+                c.run_id = r.id and c.settled_at is null
+                and c.told_at is not null and c.state != 'needs_operator'
+        ) then counterfoil.db_now()
+    end
 from unnest(
     %(id)s::text [], %(status)s::text [], %(error_code)s::text [], %(error_message)s::text [],
     %(incomplete_reason)s::text []

@@ -23,7 +23,7 @@ due as (
         c.lease_owner is not null as dropped,
         c.fruitless_claims + (c.lease_owner is not null)::integer as fruitless_claims,
         c.fruitless_claims + (c.lease_owner is not null)::integer >= %(poison_claims)s::integer
-        and c.expires_at > counterfoil.db_now() as poisoned,
+        and (c.ended_at is not null or c.expires_at > counterfoil.db_now()) as poisoned,
         counterfoil.db_now() + make_interval(secs => %(lease_s)s::double precision) as lease_until
     from counterfoil.runs as c
     where c.id in (

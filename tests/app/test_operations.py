@@ -8,13 +8,13 @@ import psycopg
 import pytest
 
 from app.operations import By, cancel, carry_out, pause, resolve, resume, unpause
-from app.resolution import OPERATOR_RETRY, Overtaken, Refused, UnderWay, Unknown, Unusable, Verdict, Word
+from app.resolution import Overtaken, Refused, UnderWay, Unknown, Unusable, Verdict, Word
 from sql.execute import execute
 from sql.operators import list_attention
 from sql.tool_calls import CallFacts
+from sql.vocabulary import Reason
 from tests.support import situations
 from tests.support.situations import NAMES, Load, Situation, one
-from worker.coordinator import decide
 
 situation = situations.situation
 ADA = By("ada", "the mail server says so")
@@ -112,16 +112,12 @@ def test_it_did_not_happen(connection: psycopg.Connection, situation: Load, say:
 def test_send_it_again(connection: psycopg.Connection, situation: Load, say: Say) -> None:
     found = situation("in_doubt_never")
     now = say(found, Verdict.RETRY)
-    assert (now.state, now.reason) == ("pending", OPERATOR_RETRY)
+    assert (now.state, now.reason) == ("pending", Reason.OPERATOR_RETRY)
     assert attempts(connection, found) == ["refuted"]
     assert run(connection, found, "status") == "requires_action"
     assert run(connection, found, "due_at <= counterfoil.db_now()")
     with pytest.raises(Overtaken, match="pending"):
         say(found, Verdict.RETRY, BOB)
-
-
-def test_the_coordinator_knows_the_word() -> None:
-    assert OPERATOR_RETRY == decide.OPERATOR_RETRY
 
 
 def test_look_again(connection: psycopg.Connection, situation: Load, say: Say) -> None:

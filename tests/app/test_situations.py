@@ -3,6 +3,11 @@
 A real Postgres, a real worker, the sandbox as a real process.
 """
 
+import random
+import re
+import threading
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,17 +19,19 @@ import pytest
 from app.catalog.tool import Contract, Lookup
 from app.operations import By, carry_out, resolve, resume, unpause
 from app.operations import pause as pause_tool
-from app.resolution import OPERATOR_LOOKUP, OPERATOR_RETRY, Overtaken, UnderWay, Verdict, Word
-from sql.vocabulary import AttemptState, CallState, Executor, Ledger
+from app.resolution import Overtaken, UnderWay, Verdict, Word
+from sql.vocabulary import AttemptState, CallState, Executor, Ledger, Reason
 from tests.support import situations
 from tests.support.processes import ROOT, Process, Processes, wait_until
 from tests.support.sandbox_process import SandboxProcess, start_sandbox
 from tests.support.situations import NAMES, Situation, one
-from worker.coordinator.decide import CallView, Look, RunView, Send, Wait, decide_call
+from worker.coordinator.decide import Look, Send, decide_call
+from worker.coordinator.situation import CallView, RunView
 from worker.coordinator.verdict import AttemptView
 
 situation = situations.situation
 ADA: Final = By("ada", "I have looked")
+CROWD: Final = 60
 OUTPUT: Final = '{"message_id": "MSG-9"}'
 
 # What a worker makes of each, when the outside world knows nothing of any request: call, run, requests sent.
@@ -296,6 +303,54 @@ def test_a_paused_tool_is_sent_nothing_until_it_is_resumed(
     assert len(sandbox.get("/audit/invoices")) == 1
 
 
+def test_a_worker_that_decides_while_operators_speak(
+    connection: psycopg.Connection, database: str, load: Load, sandbox: SandboxProcess, start_worker: StartWorker
+) -> None:
+    """Whoever is first: what an operator has said did not happen is not sent by a decision made before."""
+    load("in_doubt_keyed")
+    found = [copied(connection, number) for number in range(CROWD)]
+    start_worker()
+    said: dict[str, str] = {}
+
+    def speak(own: list[Situation]) -> None:
+        with psycopg.connect(database, autocommit=True) as mine:
+            for one_of_them in own:
+                mine.execute("update counterfoil.runs set due_at = now() where id = %s", (one_of_them.run_id,))
+                mine.execute("notify counterfoil")
+                time.sleep(random.uniform(0, 0.02))
+                try:
+                    said[one_of_them.run_id] = say(mine, one_of_them, Verdict.FAILED, attempt=1)
+                except Overtaken as refused:
+                    said[one_of_them.run_id] = type(refused).__name__
+
+    speakers = [threading.Thread(target=speak, args=(found[number::4],)) for number in range(4)]
+    for speaker in speakers:
+        speaker.start()
+    for speaker in speakers:
+        speaker.join()
+    ended = "select bool_and(status = 'completed') from counterfoil.runs where id like 'run_crowd%%'"
+    wait_until(lambda: one(connection, ended), what="the end of all")
+    billed = {entry["run_id"] for entry in sandbox.get("/audit/invoices")}
+    refused = {run for run, word in said.items() if word != "failed"}
+    assert billed & {f.run_id for f in found} == refused
+    assert one(connection, "select count(*) from counterfoil.tool_calls where conflict_at is not null") == 0
+    for one_of_them in found:
+        assert state(connection, one_of_them)[0] == ("succeeded" if one_of_them.run_id in refused else "failed")
+
+
+def copied(connection: psycopg.Connection, number: int) -> Situation:
+    """One more of the same situation, under other ids, not due yet."""
+    text = (situations.FOLDER / "in_doubt_keyed.sql").read_text().replace("inDoubtKeyed", f"crowd{number}x")
+    ids = {old: str(uuid.uuid4()) for old in re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", text)}
+    for old, new in ids.items():
+        text = text.replace(old, new)
+    connection.execute(text.encode())
+    call = f"call_crowd{number}x"
+    run = one(connection, "select run_id from counterfoil.tool_calls where tool_call_id = %s", call)
+    connection.execute("update counterfoil.runs set due_at = now() + interval '1 minute' where id = %s", (run,))
+    return Situation("in_doubt_keyed", run, call, None)
+
+
 # Late evidence against an operator's word -----------------------------------------------------------
 
 
@@ -324,7 +379,6 @@ def test_a_reply_that_comes_after_the_word(
     assert attempts(connection, found) == ["refuted", "succeeded"]
 
 
-@pytest.mark.xfail(reason="a late refusal of the very attempt raises no conflict yet: the worker claims only effects")
 def test_a_refusal_that_comes_after_the_word(
     connection: psycopg.Connection, load: Load, sandbox: SandboxProcess, start_worker: StartWorker
 ) -> None:
@@ -343,7 +397,6 @@ def test_a_refusal_that_comes_after_the_word(
     assert one(connection, "select conflict_at is not null from counterfoil.tool_calls")
 
 
-@pytest.mark.xfail(reason="a held call of a tool that needs approval is sent without one once its elder has failed")
 def test_refusing_one_call_approves_no_equal_one(
     connection: psycopg.Connection,
     load: Load,
@@ -386,21 +439,13 @@ def view(contract: Contract, state: CallState, attempt: AttemptState | None = No
     return CallView("run", "call", 0, 0, "tool", Executor.SERVER, contract, state, tried, **more)
 
 
-@pytest.mark.xfail(reason="told calls go to an operator before the operator's own word is heard")
 def test_a_call_that_the_model_was_told_about_is_sent_again() -> None:
     contract = Contract(when_in_doubt="tell_model")
-    told = view(contract, CallState.PENDING, AttemptState.REFUTED, reason=OPERATOR_RETRY, told=True)
+    told = view(contract, CallState.PENDING, AttemptState.REFUTED, reason=Reason.OPERATOR_RETRY, told=True)
     assert isinstance(decide_call(told, RUN, NOW).action, Send)
 
 
-@pytest.mark.xfail(reason="only `lookup` tools, and ended runs, are looked up")
 def test_a_keyed_tool_with_a_lookup_is_looked_up_when_an_operator_asks() -> None:
     contract = Contract(repeat="keyed", key_ttl_s=1, settle_s=1, lookup=Lookup("http://t", "tickets", "id"))
-    asked = view(contract, CallState.IN_DOUBT, AttemptState.UNKNOWN, reason=OPERATOR_LOOKUP)
+    asked = view(contract, CallState.IN_DOUBT, AttemptState.UNKNOWN, reason=Reason.OPERATOR_LOOKUP)
     assert isinstance(decide_call(asked, RUN, NOW).action, Look)
-
-
-@pytest.mark.xfail(reason="the word is still heard after its attempt, when that was the first one")
-def test_a_word_sends_once_and_then_backs_off() -> None:
-    refused = view(Contract(), CallState.PENDING, AttemptState.REFUSED, reason=OPERATOR_RETRY, closed_at=NOW)
-    assert isinstance(decide_call(refused, RUN, NOW).action, Wait)

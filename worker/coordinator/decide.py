@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sql.vocabulary import AttemptState, CallState, Executor, Ledger, Repeat
+from sql.vocabulary import AttemptState, CallState, Executor, Ledger, Reason, Repeat
 from worker.coordinator.lifecycle import SETTLED
 from worker.coordinator.retry import WATCH_S, after, back_off_s
 from worker.coordinator.situation import CallView, Elder, RunView
 from worker.coordinator.verdict import (
     DOUBTFUL,
+    WAITING,
     AttemptView,
     Happened,
     InDoubt,
@@ -145,6 +146,8 @@ def _unsent(call: CallView, run: RunView, now: datetime) -> CallPlan:
 def _held(call: CallView, run: RunView, now: datetime) -> CallPlan:
     """Shares the fate of an equal call asked for earlier: the user who clicks again during the spinner."""
     elder = call.elder or Elder()
+    if call.reason == Reason.APPROVAL_REQUIRED:
+        return CallPlan(Rest())
     if elder.open_state == CallState.NEEDS_OPERATOR:
         if call.contract.when_in_doubt == "tell_model":
             told = Move(CallState.CANCELLED, "elder_needs_operator", OUTCOME_UNKNOWN, told=True)
@@ -155,6 +158,9 @@ def _held(call: CallView, run: RunView, now: datetime) -> CallPlan:
         return CallPlan(Wait(after(now, WATCH_S)))
     if elder.holder_state == CallState.SUCCEEDED:
         return CallPlan(Rest(), Move(CallState.SUCCEEDED, "shared", share=True))
+    if call.contract.approval:
+        # What a person refused was the elder; this one nobody has looked at yet.
+        return CallPlan(Rest(), Move(CallState.NEEDS_OPERATOR, Reason.APPROVAL_REQUIRED))
     if call.state == CallState.NEEDS_OPERATOR:
         return CallPlan(Wait(now), Move(CallState.PENDING, "elder_did_not_happen"))
     return _send(call, now)
@@ -170,17 +176,18 @@ def _send(call: CallView, now: datetime) -> CallPlan:
 
 def _under_way(call: CallView, attempts: tuple[AttemptView, ...], now: datetime) -> CallPlan:
     state = CallState.INTENDED if any(a.state == AttemptState.OPEN for a in attempts) else CallState.ACCEPTED
-    known_by = min(a.deadline if a.state == AttemptState.OPEN else _over_at(call, a) for a in attempts)
+    out = [a for a in attempts if a.state in WAITING]
+    known_by = min(a.deadline if a.state == AttemptState.OPEN else _over_at(call, a) for a in out)
     move = Move(state) if state == CallState.ACCEPTED and call.state == CallState.INTENDED else None
     return CallPlan(Wait(max(known_by, now)), move)
 
 
 def _nothing_happened(call: CallView, run: RunView, now: datetime, for_good: bool) -> CallPlan:
+    if call.sent_by_operator and not run.ended:
+        return _send(call, now)
     if call.told:
         # The model believes that it may have happened, and has gone on: a person has to mend that.
         return CallPlan(Rest(), _changed(call, Move(CallState.NEEDS_OPERATOR, "told_but_did_not_happen")))
-    if call.sent_by_operator and not run.ended:
-        return _send(call, now)
     if for_good:
         return CallPlan(Rest(), Move(CallState.FAILED, "refused"))
     if run.ended:
@@ -209,7 +216,8 @@ def _in_doubt(call: CallView, run: RunView, now: datetime, attempts: tuple[Attem
         return _observed(call, run, now)
     if run.ended and call.contract.repeat == Repeat.SAFE:
         return CallPlan(Rest(), Move(CallState.CANCELLED, "run_ended"))
-    if call.contract.lookup is not None and (run.ended or call.contract.repeat == Repeat.LOOKUP):
+    asked = run.ended or call.contract.repeat == Repeat.LOOKUP or call.reason == Reason.OPERATOR_LOOKUP
+    if call.contract.lookup is not None and asked:
         return _look(call, run, now, attempts)
     if run.ended:
         return CallPlan(Rest(), _to_operator(call, run, "outcome_unknown"))
@@ -250,7 +258,11 @@ def _look(call: CallView, run: RunView, now: datetime, attempts: tuple[AttemptVi
     over_at = max(_over_at(call, a) for a in attempts)
     if over_at > now:
         return _doubtful(call, run, CallPlan(Wait(over_at)))
-    if call.reason in ("lookup_several", "lookup_ambiguous"):
+    if not call.known:
+        # Another worker may know the tool, while catalogs are rolled out; an ended run waits for no one.
+        gone = CallPlan(Rest(), _to_operator(call, run, "tool_gone"))
+        return gone if run.ended else _doubtful(call, run, CallPlan(Wait(after(now, WATCH_S))))
+    if call.reason in (Reason.LOOKUP_SEVERAL, Reason.LOOKUP_AMBIGUOUS):
         return CallPlan(Rest(), _to_operator(call, run, call.reason))
     if lookup is None or call.lookups >= lookup.tries:
         return CallPlan(Rest(), _to_operator(call, run, "lookup_no_answer"))
@@ -267,13 +279,13 @@ def _straggler(call: CallView, now: datetime) -> CallPlan:
     opens = [a.deadline for a in found.others if a.state == AttemptState.OPEN]
     if opens:
         return CallPlan(Wait(max(*opens, now)))
-    if call.contract.repeat in (Repeat.SAFE, Repeat.KEYED):
+    if call.contract.repeat == Repeat.SAFE or _one_key_covers(call):
         return CallPlan(Rest())
     over_at = max([call.not_before or now, *(_over_at(call, a) for a in found.others)])
     if over_at > now:
         return CallPlan(Wait(over_at))
     lookup = call.contract.lookup
-    if lookup is not None and call.lookups < lookup.tries:
+    if lookup is not None and call.known and call.lookups < lookup.tries:
         return CallPlan(Look())
     return CallPlan(Rest(), Move(None, conflict=True))
 
@@ -309,6 +321,15 @@ def _key_holds(call: CallView, now: datetime) -> bool:
     """Whether the tool still knows the key when another request may reach it."""
     until = key_good_until(call)
     return call.contract.key_ttl_s is not None and (until is None or until > now)
+
+
+def _one_key_covers(call: CallView) -> bool:
+    """Whether the tool knew the key from the first attempt to the last moment of the last one."""
+    ttl_s = call.contract.key_ttl_s
+    if call.contract.repeat != Repeat.KEYED or ttl_s is None:
+        return False
+    first = min(a.intended_at for a in call.attempts)
+    return ttl_s == 0 or after(first, ttl_s) > max(_over_at(call, a) for a in call.attempts)
 
 
 def key_good_until(call: CallView) -> datetime | None:

@@ -16,7 +16,7 @@ from sql.decisions import Elders, RunChange, RunRow, load_arguments
 from sql.ids import new_id
 from sql.ledger import RunEnd
 from sql.vocabulary import Ledger, RunStatus
-from worker.batches import DatabaseGone
+from worker.batches import LOCKED, DatabaseGone
 from worker.coordinator import views
 from worker.coordinator.decide import Look, Plan, Send, decide
 from worker.coordinator.errands import Office, look_up, send_and_learn, send_as_before, tool_request
@@ -37,6 +37,7 @@ from worker.records import Applied, Write
 
 log = structlog.get_logger()
 SHORTEST_WAIT_S: Final = 0.02
+SHORTEST_PARK_S: Final = 0.1
 LONGEST_WAIT_S: Final = 3600.0
 # No honest run decides about its calls so often without anything coming back between; a bug must not spin.
 MOST_WRITES_IN_A_ROW: Final = 100
@@ -76,8 +77,9 @@ class Drive:
                 plan = decide(seen.run, seen.calls, seen.loaded.run.now, self.busy.keys())
                 if not await self._step(seen, plan):
                     return
-        except DatabaseGone:
-            log.warning("run_dropped", run=self.held.id, reason="database_gone")
+        except (DatabaseGone, *LOCKED) as error:
+            log.warning("run_dropped", run=self.held.id, reason=type(error).__name__)
+            self.office.leases.abandon(self.held)
         finally:
             if self.asking is not None:
                 self.asking.cancel()
@@ -92,10 +94,13 @@ class Drive:
         if loaded is None or loaded.run.epoch != self.held.epoch:
             return None
         self.held.seen_wakes = loaded.run.wakes
+        if (run := views.run_view(loaded.run)).expired and not run.ended:
+            # Whatever else may be wrong with it, its time is over.
+            return Seen(loaded, run, [], {})
         elders = await self.office.journal.elders(views.elder_queries(loaded.run, loaded.calls))
         held = [call.tool_call_id for call in views.held_calls(loaded.calls)]
         calls = views.call_views(loaded.calls, loaded.attempts, elders, self.office.desk.catalog)
-        return Seen(loaded, views.run_view(loaded.run), calls, dict(zip(held, elders, strict=True)))
+        return Seen(loaded, run, calls, dict(zip(held, elders, strict=True)))
 
     async def _step(self, seen: Seen, plan: Plan) -> bool:
         """One thing at a time; False when the run has left our hands."""
@@ -114,7 +119,7 @@ class Drive:
         if plan.ask_model and self.asking is None:
             return await self._ask(run)
         if self.asking is not None or self.busy:
-            return await self._wait(plan.until, run.now)
+            return await self._wait(seen, plan.until)
         return await self._park(run, plan.until)
 
     # Deciding ---------------------------------------------------------------------------------------
@@ -152,11 +157,12 @@ class Drive:
 
     async def _park(self, run: RunRow, until: datetime | None) -> bool:
         """Lets the run go until there is more to do; a word that came meanwhile makes it decide again."""
+        until = until and max(until, after(run.now, SHORTEST_PARK_S))
         change = RunChange(run.id, run.epoch, released=True, due_at=until)
         written = await self.office.journal.decide(Write(run.id, run.epoch, run.wakes, change=change))
         if written.applied is Applied.HELD and until is not None:
             self.office.on_park((until - run.now).total_seconds())
-        return written.applied in (Applied.STALE, Applied.UNCERTAIN)
+        return written.applied is Applied.STALE
 
     async def _let_go(self) -> bool:
         """Draining: starts nothing more, waits for what is out, then hands the run back for another to go on."""
@@ -167,11 +173,17 @@ class Drive:
         await self.office.leases.hand_back([self.held])
         return False
 
-    async def _wait(self, until: datetime | None, now: datetime) -> bool:
-        """Until what is out has come back, there is news, or a moment that was waited for."""
+    async def _wait(self, seen: Seen, until: datetime | None) -> bool:
+        """Until what is out has come back, there is news, or a moment that was waited for.
+
+        Where the round needs all that is out anyway, one look when all is back will do.
+        """
+        now = seen.loaded.run.now
         timeout = LONGEST_WAIT_S if until is None else max(SHORTEST_WAIT_S, (until - now).total_seconds())
         out: list[asyncio.Task[Any]] = list(self.busy.values())
-        everything = asyncio.ensure_future(asyncio.wait(out)) if out else None
+        all_out = all(call.answered or call.key in self.busy for call in seen.calls)
+        how = asyncio.ALL_COMPLETED if all_out else asyncio.FIRST_COMPLETED
+        everything = asyncio.ensure_future(asyncio.wait(out, return_when=how)) if out else None
         news = asyncio.create_task(self.held.news.wait())
         waits: set[Any] = {news} | ({everything} if everything else set()) | ({self.asking} if self.asking else set())
         await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -241,6 +253,9 @@ class Drive:
         if write.intents:
             point("before_intent")
         written = await journal.decide(write)
+        if written.applied is Applied.UNCERTAIN:
+            # It is stored here, and only its requests must not go out: the turn is spent.
+            self.turn = self.speech = None
         if written.applied is not Applied.HELD:
             return written.applied in (Applied.STALE, Applied.UNCERTAIN)
         if written.intended:

@@ -48,7 +48,7 @@ def _learnt(sent: Sent, outcome: Outcome) -> Learnt:
             state = AttemptState.NOT_SENT if outcome.kind == "not_sent" else AttemptState.REFUSED
             learnt = _closed(sent, outcome, state, "nothing")
             note = CallNote(sent.run_id, sent.tool_call_id, wait_s=outcome.retry_after_s)
-            return replace(learnt, note=note)
+            return replace(learnt, note=note, claim=_did_nothing(sent))
         case Unknown():
             return _closed(sent, outcome, AttemptState.UNKNOWN, "unknown")
 
@@ -85,7 +85,13 @@ def _failed(sent: Sent, outcome: Refused) -> Learnt:
     output = Payload(uuid.uuid4(), error_output("refused", outcome.reason, body=text).encode())
     learnt = _closed(sent, outcome, AttemptState.FAILED, "failed")
     note = CallNote(sent.run_id, sent.tool_call_id, output=output.id)
+    learnt = replace(learnt, claim=_did_nothing(sent))
     return replace(learnt, payloads=(*learnt.payloads, output), note=note)
+
+
+def _did_nothing(sent: Sent) -> Claim:
+    """Held against a verdict by which this very attempt took effect, such as an operator's."""
+    return Claim(sent.run_id, sent.tool_call_id, sent.number, "nothing")
 
 
 def _closed(sent: Sent, outcome: Outcome, state: AttemptState, says: str, body: Payload | None = None) -> Learnt:

@@ -48,7 +48,7 @@ def _move(
     call: CallView, plan: CallPlan, elders: Elders | None, write_off: bool
 ) -> tuple[CallMove | None, Payload | None]:
     if isinstance(plan.action, Send):
-        sent = CallMove(call.run_id, call.tool_call_id, CallState.INTENDED, "sent" if call.attempts else None)
+        sent = CallMove(call.run_id, call.tool_call_id, CallState.INTENDED, "sent")
         return (None if write_off else sent), None
     if plan.move is None:
         return None, None

@@ -22,7 +22,7 @@ from sql.decisions import (
 )
 from sql.ids import new_id
 from sql.ledger import Payload, RunEnd
-from sql.vocabulary import CallState, Executor, Ledger, Repeat, RunStatus, StepType
+from sql.vocabulary import CallState, Executor, Ledger, Reason, Repeat, RunStatus, StepType
 from worker.coordinator.fingerprint import effect_key, fingerprint
 from worker.coordinator.lifecycle import SETTLED
 from worker.models import AskedCall, Failed, Incomplete, Turn, Usage
@@ -168,14 +168,18 @@ def _stored(run: RunRow, call: Asked, elder: Elders | None, asked: Sequence[Aske
 
 
 def _approved(tool: Tool, stored: Stored) -> Stored:
-    if tool.approval and stored.state == CallState.INTENDED:
-        return replace(stored, state=CallState.NEEDS_OPERATOR, reason="approval_required")
+    if tool.contract.approval and stored.state == CallState.INTENDED:
+        return replace(stored, state=CallState.NEEDS_OPERATOR, reason=Reason.APPROVAL_REQUIRED)
     return stored
 
 
 def _among_equals(run: RunRow, call: Asked, elder: Elders, asked: Sequence[Asked]) -> Stored:
     """How a call enters that may have been asked for before, in this thread or in this very round."""
     assert call.tool is not None
+    contract = call.tool.contract
+    twin = next((c for c in asked if c.index < call.index and _equal(c, call)), None)
+    if twin is not None and contract.same_request != "send":
+        return _twin(run, twin, contract.same_request)
     if elder.open_run_id is not None and elder.open_call_id is not None:
         return Stored(CallState.HELD, "equal_call", held_by=(elder.open_run_id, elder.open_call_id))
     if elder.done_since_asked:
@@ -185,14 +189,10 @@ def _among_equals(run: RunRow, call: Asked, elder: Elders, asked: Sequence[Asked
             output_id=elder.holder_output,
             external_id=elder.holder_external_id,
         )
-    contract = call.tool.contract
-    twin = next((c for c in asked if c.index < call.index and _equal(c, call)), None)
     recent = elder.done_age_s is not None and elder.done_age_s <= contract.same_request_s
     if twin is None and not recent:
         return Stored(CallState.INTENDED)
     match contract.same_request:
-        case "reuse" if twin is not None:
-            return Stored(CallState.HELD, "same_request", held_by=(run.id, twin.tool_call_id))
         case "reuse":
             return Stored(
                 CallState.SUCCEEDED,
@@ -205,6 +205,13 @@ def _among_equals(run: RunRow, call: Asked, elder: Elders, asked: Sequence[Asked
             return Stored(CallState.NEEDS_OPERATOR, "same_request", suspected=True)
         case _:
             return Stored(CallState.INTENDED, suspected=True)
+
+
+def _twin(run: RunRow, twin: Asked, same_request: str) -> Stored:
+    """An equal call in the same round: shares the first one's fate, or asks a person."""
+    if same_request == "reuse":
+        return Stored(CallState.HELD, "same_request", held_by=(run.id, twin.tool_call_id), suspected=True)
+    return Stored(CallState.NEEDS_OPERATOR, "same_request", suspected=True)
 
 
 def _equal(one: Asked, other: Asked) -> bool:

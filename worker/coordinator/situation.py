@@ -2,14 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from app.catalog.tool import Contract
-from sql.vocabulary import CallState, Executor, Ledger
+from sql.vocabulary import CallState, Executor, Ledger, Reason
 from worker.coordinator.lifecycle import SETTLED
 from worker.coordinator.verdict import AttemptView
-
-OPERATOR_RETRY: Final = "operator_retry"
 
 
 @dataclass(frozen=True)
@@ -25,7 +22,7 @@ class Elder:
 
 @dataclass(frozen=True)
 class CallView:
-    """A call with its contract and attempts. sendable: its tool is in the catalog and not paused."""
+    """A call with its contract and attempts. known: its tool is in the catalog; sendable: and not paused."""
 
     run_id: str
     tool_call_id: str
@@ -42,6 +39,7 @@ class CallView:
     told: bool = False
     conflicted: bool = False
     sendable: bool = True
+    known: bool = True
     elder: Elder | None = None
 
     @property
@@ -52,7 +50,7 @@ class CallView:
     @property
     def sent_by_operator(self) -> bool:
         """Whether a person said that it is to be sent again, and it has not been yet."""
-        return self.state == CallState.PENDING and self.reason == OPERATOR_RETRY
+        return self.state == CallState.PENDING and self.reason == Reason.OPERATOR_RETRY
 
     @property
     def answered(self) -> bool:

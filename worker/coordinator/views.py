@@ -62,6 +62,7 @@ def _call(call: CallRow, attempts: list[AttemptView], elders: Elders | None, cat
         told=call.told,
         conflicted=call.conflicted,
         sendable=call.tool in catalog.tools and not call.paused,
+        known=call.tool in catalog.tools,
         elder=_elder(elders) if elders is not None else None,
     )
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from sql.evidence import AttemptMove, CallNote, Claim, Effect, Evidence, Settlement
 from sql.ledger import Payload
-from sql.vocabulary import AttemptState, CallState, EvidenceKind
+from sql.vocabulary import AttemptState, CallState, EvidenceKind, Reason
 from worker.coordinator.retry import after, back_off_s
 from worker.gateway.outcome import Found, LookupAnswer, NoAnswer, NoneFound
 from worker.records import Learnt
@@ -70,7 +70,7 @@ def _by_fingerprint(question: Question, items: Sequence[tuple[str, bytes]], time
     near = [item for item in items if times.get(item[0], first) >= after(first, -BEFORE_S)]
     unclear = [item for item in near if item[0] not in times or times[item[0]] < first]
     if near and (unclear or question.crowded):
-        return _ambiguous(question, "lookup_ambiguous", len(near))
+        return _ambiguous(question, Reason.LOOKUP_AMBIGUOUS, len(near))
     return _among(question, near)
 
 
@@ -80,7 +80,7 @@ def _among(question: Question, items: Sequence[tuple[str, bytes]]) -> Learnt:
     if not items:
         return _none(question)
     if len(items) > 1:
-        return _ambiguous(question, "lookup_several", len(items))
+        return _ambiguous(question, Reason.LOOKUP_SEVERAL, len(items))
     return _one(question, *items[0])
 
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from app.database import CONTENTION, LONGEST_PAUSE_S, NOTIFY, WAIT_S, Transaction, in_transaction
+from app.database import CONTENTION, LONGEST_PAUSE_S, NOTIFY, WAIT_S, Transaction, in_transaction, leave
 from app.resolution import Consequences, Overtaken, Unknown, Verdict, Word, consequences, shown
 from sql.decisions import CallMove, move_calls
 from sql.evidence import (
@@ -234,7 +234,9 @@ def carry_out(connection: psycopg.Connection[Any], work: Callable[[Transaction],
         except CONTENTION:
             if time.monotonic() >= give_up:
                 raise
-            time.sleep(random.uniform(0, LONGEST_PAUSE_S))
+        finally:
+            leave(connection)
+        time.sleep(random.uniform(0, LONGEST_PAUSE_S))
     with suppress(psycopg.Error):  # it only hurries them, and the work is done
         connection.execute(NOTIFY.text)
     return done

@@ -5,6 +5,7 @@ a busy one shares each fsync among many runs.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ Perform = Callable[[AsyncConnection[Any], Sequence[Item]], Awaitable[Sequence[An
 
 MAX_BATCH: Final = 500
 RETRIES: Final = 8
+LAST_CHANCE_S: Final = 2.0
+# Values that cannot even be sent, such as half of a surrogate pair.
+UNFIT: Final = (ValueError, TypeError, OverflowError)
 LOCKED: Final = (
     psycopg.errors.LockNotAvailable,
     psycopg.errors.DeadlockDetected,
@@ -78,9 +82,17 @@ class Batcher(Generic[Item, Answer]):
         return await waiting.answer
 
     async def close(self) -> None:
-        """Ends the flusher and its connection; whatever still waits is told that the database is gone."""
+        """Ends the flusher and its connection; whatever still waits is told that the database is gone.
+
+        A patient batch gets a last chance, also of what nobody waits for any more: evidence is evidence.
+        """
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        if self._patience_s and self._queue:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(LAST_CHANCE_S):
+                    while batch := self._take():
+                        await self._flush(batch)
         for waiting in self._queue:
             _refuse(waiting, DatabaseGone(self.name))
         await self._drop()
@@ -104,7 +116,8 @@ class Batcher(Generic[Item, Answer]):
 
     def _take(self) -> list[Waiting[Item, Answer]]:
         """The next batch: as much as fits, one item a key, in order of arrival; what was locked goes alone."""
-        self._queue = [waiting for waiting in self._queue if not waiting.answer.cancelled()]
+        if not self._patience_s:
+            self._queue = [waiting for waiting in self._queue if not waiting.answer.cancelled()]
         if self._queue and self._queue[0].tries:
             return [self._queue.pop(0)]
         taken: list[Waiting[Item, Answer]] = []
@@ -129,7 +142,7 @@ class Batcher(Generic[Item, Answer]):
             await self._retry(batch, error)
         except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
             await self._database_gone(batch, error)
-        except psycopg.Error as error:
+        except (psycopg.Error, *UNFIT) as error:
             await self._split(batch, error)
         else:
             for waiting, answer in zip(batch, answers, strict=True):
@@ -151,10 +164,10 @@ class Batcher(Generic[Item, Answer]):
         await asyncio.sleep(0.01)
         self._queue.append(alone)
 
-    async def _split(self, batch: list[Waiting[Item, Answer]], error: psycopg.Error) -> None:
+    async def _split(self, batch: list[Waiting[Item, Answer]], error: Exception) -> None:
         """A value that the database refuses fails its own caller and nobody else."""
         if len(batch) == 1:
-            log.error("batch_refused", batch=self.name, error=type(error).__name__, sqlstate=error.sqlstate)
+            log.error("batch_refused", batch=self.name, error=type(error).__name__)
             _refuse(batch[0], error)
             return
         await self._halves(batch)

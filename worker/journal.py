@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
+import psycopg
 from psycopg import AsyncConnection, AsyncCursor
 
 from sql import context, ledger
@@ -17,7 +18,7 @@ from sql import evidence as e
 from sql.ledger import LockedRun, RunEnd
 from sql.statement import Statement
 from sql.vocabulary import CallState, RunStatus
-from worker.batches import Batcher
+from worker.batches import UNFIT, Batcher
 from worker.database import CommitUncertain, Connect, answer, ask, send, transaction
 from worker.faults import point
 from worker.records import Applied, Learnt, LearntResult, Write, Written
@@ -82,7 +83,11 @@ class Journal:
 
     async def learn(self, learnt: Learnt) -> LearntResult:
         """Keeps evidence, whatever became of the lease; returns once it is committed."""
-        return await self._learns.submit(learnt)
+        try:
+            return await self._learns.submit(learnt)
+        except (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded, *UNFIT):
+            # Something in it that is only for people to read; what it proves must not be lost with that.
+            return await self._learns.submit(_bare(learnt))
 
     async def close(self) -> None:
         """Ends all batches and their connections."""
@@ -189,6 +194,20 @@ class Journal:
         against, settled = {*rows[2], *rows[7]}, set(rows[4])
         keys = [_call_key(one) for one in learnt]
         return [LearntResult(key in settled, key in against) for key in keys]
+
+
+def _bare(learnt: Learnt) -> Learnt:
+    """The evidence without what came from outside, but for its body, which is bytes."""
+    attempts = (replace(move, reason=None, external_id=None, http_status=None) for move in learnt.attempts)
+    return replace(
+        learnt,
+        evidence=replace(learnt.evidence, reason=None, external_id=None, http_status=None),
+        attempts=tuple(attempts),
+        claim=learnt.claim and replace(learnt.claim, external_id=None),
+        settlement=learnt.settlement and replace(learnt.settlement, reason=None, external_id=None),
+        note=learnt.note and replace(learnt.note, wait_s=None),
+        effects=(),
+    )
 
 
 def _fence(write: Write, run: LockedRun | None) -> Applied:

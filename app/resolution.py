@@ -21,7 +21,6 @@ from typing import Final
 from sql.tool_calls import AttemptRow, CallFacts
 from sql.vocabulary import AttemptState, CallState, Executor, Ledger, Reason
 
-# The reasons by which the coordinator knows that a person has spoken.
 # Of these attempts nobody knows whether they took effect.
 DOUBTFUL: Final = frozenset({AttemptState.OPEN, AttemptState.ACCEPTED, AttemptState.UNKNOWN})
 DID_NOT_HAPPEN: Final = json.dumps({"error": {"code": "failed", "message": "an operator found that it did not happen"}})

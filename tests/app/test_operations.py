@@ -341,6 +341,7 @@ def test_every_word_in_every_situation(
     try:
         say(found, verdict)
     except Refused:
+        assert connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE, "it holds no lock"
         assert everything(connection) == before
     else:
         assert one(connection, "select action || ' ' || object from counterfoil.audit") == f"resolve_call {verdict}"

@@ -414,6 +414,7 @@ def test_refusing_one_call_approves_no_equal_one(
     assert found.elder is not None
     connection.execute("delete from counterfoil.evidence")
     connection.execute("delete from counterfoil.attempts")
+    connection.execute("""update counterfoil.tool_calls set contract = contract || '{"approval": true}'""")
     connection.execute(
         "update counterfoil.tool_calls set reason = 'approval_required' where run_id = %s", (found.elder[0],)
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from app.incidents.answer import Cause, Confidence, Duplicate, Explanation, Finding
 from app.incidents.explain import explain
-from app.incidents.ingest import investigate_files
+from app.incidents.ingest import investigate_files, read_records
 from app.incidents.reading import UnusableInputError
 from app.incidents.records import Record, Source
 from app.incidents.render_json import as_json, render_json
@@ -24,5 +24,6 @@ __all__ = [
     "as_json",
     "explain",
     "investigate_files",
+    "read_records",
     "render_json",
 ]

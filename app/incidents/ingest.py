@@ -45,6 +45,16 @@ def investigate_files(
         sorter.close()
 
 
+def read_records(files: Mapping[str, Sequence[str]], *, day: date | None = None) -> tuple[list[Record], list[Source]]:
+    """Return all records of the files at once, for `explain`, with their sources; raises UnusableInputError."""
+    sorter = Sorter()
+    try:
+        survey = _read_all(files, day, None, sorter)
+        return list(sorter), survey.sources
+    finally:
+        sorter.close()
+
+
 def _read_all(
     files: Mapping[str, Sequence[str]], day: date | None, progress: Progress | None, sorter: Sorter
 ) -> Survey:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import gzip
 import io
 import sys
 import zlib
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 CHUNK_BYTES: Final = 1 << 20
-LONGEST_LINE: Final = 1 << 20
 
 Progress = Callable[[int], None]
 
@@ -49,6 +47,31 @@ class _Counting(io.RawIOBase):
         super().close()
 
 
+class _Gunzip:
+    """Decompresses gzip piece by piece; unlike the library's file, it gives what came before the damage."""
+
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(wbits=31)
+        self._held = b""
+        self._done = False
+
+    def read(self, source: io.BufferedReader) -> bytes:
+        """Return about a megabyte of text, none at the end; raises EOFError or zlib.error at what is broken."""
+        while True:
+            data = self._held or source.read(CHUNK_BYTES // 8)
+            if not data:
+                if self._done:
+                    return b""
+                raise EOFError("no end mark")
+            if self._done:
+                self._stream, self._done = zlib.decompressobj(wbits=31), False
+            text = self._stream.decompress(data, CHUNK_BYTES)
+            self._done = self._stream.eof
+            self._held = self._stream.unused_data if self._done else self._stream.unconsumed_tail
+            if text:
+                return text
+
+
 class LogFile:
     """One file as text in pieces; `broken` says why it ended early, when it did (gzip cut off)."""
 
@@ -60,21 +83,22 @@ class LogFile:
             raw = sys.stdin.buffer if file == "-" else Path(file).open("rb")  # noqa: SIM115
         except OSError as error:
             raise UnusableInputError(file, 0, error.strerror or str(error)) from None
-        self._bytes: BinaryIO = io.BufferedReader(_Counting(raw, progress), CHUNK_BYTES)
-        self._head = self._read_head()
-        if self._head.startswith(b"\x1f\x8b"):
-            self._bytes = gzip.GzipFile(fileobj=self._bytes)  # type: ignore[assignment]
+        self._bytes = io.BufferedReader(_Counting(raw, progress), CHUNK_BYTES)
+        self._gunzip = _Gunzip() if self._peek().startswith(b"\x1f\x8b") else None
 
-    def _read_head(self) -> bytes:
+    def _peek(self) -> bytes:
         try:
-            return self._bytes.peek(4)[:4]  # type: ignore[attr-defined, no-any-return]
+            return self._bytes.peek(4)[:4]
         except OSError as error:
             raise UnusableInputError(self.file, 0, error.strerror or str(error)) from None
 
     def _read(self) -> bytes:
+        """Return the next bytes, decompressed; none at the end."""
         try:
-            return self._bytes.read(CHUNK_BYTES)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            if self._gunzip is None:
+                return self._bytes.read(CHUNK_BYTES)
+            return self._gunzip.read(self._bytes)
+        except (EOFError, zlib.error) as error:
             self.broken = f"compressed data end early or are damaged ({error})"
             return b""
         except OSError as error:
@@ -94,19 +118,6 @@ class LogFile:
         tail = held + decoder.decode(b"", final=True)
         if tail:
             yield tail.replace("\r", "\n")
-
-    def lines(self) -> Iterator[tuple[int, str]]:
-        """Yield line numbers from 1 and lines without their end; of a line over 1 MiB only its first MiB."""
-        number, carry = 1, ""
-        for piece in self.pieces():
-            lines = (carry + piece).split("\n")
-            carry = lines.pop()
-            for number, line in enumerate(lines, number):  # noqa: B020
-                yield number, line
-            number += 1 if lines else 0
-            carry = carry[:LONGEST_LINE]
-        if carry:
-            yield number, carry
 
     def close(self) -> None:
         """Close what was opened; standard input stays open."""

@@ -13,7 +13,7 @@ from app.incidents.model import SECOND, Post, Run, Survey
 from app.incidents.records import Record, seconds
 from app.incidents.times import iso
 
-_PROMPT_US: Final = 15 * SECOND
+_MOMENTS_US: Final = 12 * SECOND
 _SLOW_US: Final = 60 * SECOND
 _ROUNDING_US: Final = 150_000
 
@@ -105,6 +105,13 @@ def _by_marks(facts: CallFacts, first: Post, second: Post, position: int) -> Ste
         if second.pseudo or first.pseudo:
             sure = False
         return Step(Cause.REDISPATCH, Confidence.HIGH if sure else Confidence.MEDIUM, because)
+    if len(facts.dispatches) == 1 and not (first.pseudo or second.pseudo):
+        only = facts.dispatches[0]
+        at, start = facts.matcher.true(only.source, only.at), facts.matcher.start(second)
+        known = (only.source, second.rec.source) in facts.matcher.supported
+        if known and at > facts.matcher.start(first) + SECOND and 0 <= start + SECOND // 2 - at <= _MOMENTS_US:
+            because = f"the one logged dispatch ({clock(only.at)}) comes after the first POST and just before the second"
+            return Step(Cause.REDISPATCH, Confidence.MEDIUM, because)
     return None
 
 
@@ -168,8 +175,7 @@ def _after_failure(facts: CallFacts, first: Post, second: Post) -> Step:
     )
     if counted:
         because += f" with attempt={second.rec.attempt}"
-    prompt = after <= _PROMPT_US
-    if counted or (prompt and facts.dispatched_once()):
+    if counted:
         return Step(Cause.GATEWAY_RETRY, Confidence.HIGH, because)
     sure = Confidence.MEDIUM if after <= _SLOW_US else Confidence.LOW
     return Step(Cause.GATEWAY_RETRY, sure, because)

@@ -117,6 +117,10 @@ class Judge:
             verdict.rule_out(Cause.REDISPATCH, f"{verdict.because[0].upper()}{verdict.because[1:]}; {once}.")
             if not facts.dispatched_once():
                 verdict.missing.append("A coordinator log, whole, that shows that the call was dispatched once.")
+            if verdict.confidence is not Confidence.HIGH:
+                verdict.missing.append(
+                    "The attempt header on the requests: a second dispatch whose line is not here would look the same."
+                )
         if verdict.cause is not Cause.UNKNOWN:
             self._one_turn(verdict)
         posts, effects = len(case.posts), len(case.effects)
@@ -175,7 +179,7 @@ class Judge:
         self._one_turn(verdict)
         if not case.run_ids:
             verdict.at_most(Confidence.MEDIUM, "The run: no id on the request names it.")
-        self._doubt_one_post(verdict, post, effects)
+        self._doubt_one_post(verdict, facts, post, effects)
         return verdict
 
     def _before_its_request(self, post: Post, first: Effect) -> str | None:
@@ -188,7 +192,7 @@ class Judge:
             )
         return None
 
-    def _doubt_one_post(self, verdict: Verdict, post: Post, effects: list[Effect]) -> None:
+    def _doubt_one_post(self, verdict: Verdict, facts: CallFacts, post: Post, effects: list[Effect]) -> None:
         if unread_near(self._survey, "gateway", verdict.case.posts):
             verdict.at_most(Confidence.MEDIUM, "The gateway lines that could not be read: one may be a second POST.")
         if gaps := self._survey.gaps["gateway"]:
@@ -196,16 +200,24 @@ class Judge:
                 Confidence.MEDIUM,
                 f"Gateway lines: of {gaps} runs with a result no request is logged, so others may lack too.",
             )
-        spread = self._matcher.at(effects[-1]) - self._matcher.at(effects[0])
-        after = self._matcher.at(effects[-1]) - self._matcher.end(post)
-        if after > _INSIDE_US and spread > _INSIDE_US and post.outcome == "answered":
+        start, end = self._matcher.start(post), self._matcher.end(post)
+        results = [self._matcher.true(r.source, r.at) for r in facts.normal + facts.submits]
+        if self._matcher.at(effects[0]) < start - _INSIDE_US or any(at < end - _INSIDE_US for at in results):
             verdict.at_most(
                 Confidence.MEDIUM,
-                f"The last effect came {seconds(after)} after the only logged POST had been answered: "
-                "a second POST whose line is lost would look the same.",
+                "An effect or a result is older than the only logged POST can explain: one before it may not be logged.",
             )
-        elif post.outcome != "answered":
+        spread = self._matcher.at(effects[-1]) - self._matcher.at(effects[0])
+        after = self._matcher.at(effects[-1]) - end
+        if post.outcome != "answered":
             verdict.at_most(Confidence.MEDIUM, "The POST has no answer, so its retry may be what is not logged.")
+        elif spread > _INSIDE_US:
+            late = f"{seconds(after)} after the only logged POST was answered" if after > 0 else "within the only logged POST"
+            verdict.at_most(
+                Confidence.MEDIUM,
+                f"The effects are {seconds(spread)} apart, the last {late}: a second POST whose line is lost would "
+                "look the same.",
+            )
 
     # Several calls, several runs
 

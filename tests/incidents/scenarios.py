@@ -69,6 +69,7 @@ class World:
         self.audit: list[tuple[float, dict[str, Any]]] = []
         self.submitter: list[tuple[float, str]] = []
         self.now = 0.0
+        self.runs_of: dict[str, str] = {}
         self._used: set[str] = set()
 
     def name(self, prefix: str, size: int = 4) -> str:
@@ -131,6 +132,7 @@ class Turn:
         event, key, prefix = KINDS[self.tool]
         made = self.w.name(prefix, 6)
         self.effects.append(made)
+        self.w.runs_of[made] = self.run
         entry = {"event": event, key: made, "created_at": at, "source": "agent-tool-gateway",
                  "request_fingerprint": _cut(self.fingerprint, self.w.dials.audit_hash or self.w.dials.cut_hash)}  # fmt: skip
         self.w.audit.append((at, entry))

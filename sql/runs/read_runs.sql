@@ -44,4 +44,5 @@ where
     r.id = any(%(ids)s::text [])
     and r.thread_id = coalesce(%(thread_id)s::text, r.thread_id)
     and t.project_id = coalesce(%(project_id)s::text, t.project_id)
-    and t.deleted_at is null;
+    -- A stream that is open goes on to its end.
+    and (t.deleted_at is null or %(project_id)s::text is null);

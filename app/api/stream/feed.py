@@ -10,15 +10,17 @@ from typing import Any, Final
 
 from app.api.expiry import end_overdue_in
 from app.api.stream.projection import Seen
-from app.database import Database, Notifier
+from app.database import COMMIT, Database, Notifier
 from app.errors import Unavailable
 from app.logs import get_logger
-from sql.runs import RunRow, read_runs
+from sql.runs import read_runs
+from sql.statement import Statement, no_rows
 from sql.streams import latest_events, read_calls, read_messages, read_steps
 
 LOOK_S: Final = 0.04
 # Also without news, so that a run whose time is up is seen to expire.
 AGAIN_S: Final = 1.0
+SNAPSHOT: Final = Statement("snapshot", "begin isolation level repeatable read, read only", {}, no_rows)
 
 _log = get_logger(part="streams")
 
@@ -83,10 +85,12 @@ class Feed:
         events = self._database.read_one(latest_events(ids))
         latest = dict(events)
         with self._changed:
-            changed = [run_id for run_id in ids if again or self._latest.get(run_id) != latest[run_id]]
+            changed = {run_id for run_id in ids if again or self._latest.get(run_id) != latest[run_id]}
             self._latest.update({run_id: latest[run_id] for run_id in changed})
-        if changed:
-            self._tell([listener for listener in listeners if listener.run_id in set(changed)])
+            # Those that came meanwhile too: for them this look is the first.
+            concerned = [listener for listener in self._listeners if listener.run_id in changed]
+        if concerned:
+            self._tell(concerned)
 
     def _tell(self, listeners: Sequence[Listener]) -> None:
         seen = self._read(listeners)
@@ -98,8 +102,9 @@ class Feed:
         rounds: dict[str, int] = {}
         for listener in listeners:
             rounds[listener.run_id] = min(rounds.get(listener.run_id, listener.first_round), listener.first_round)
-        runs = self._runs(list(rounds))
-        steps, messages, calls = self._database.read(read_steps(rounds), read_messages(rounds), read_calls(rounds))
+        runs, steps, messages, calls = self._snapshot(rounds)
+        if end_overdue_in(self._database, self._notifier, runs):
+            runs, steps, messages, calls = self._snapshot(rounds)
         steps_of, calls_of, messages_of = (
             grouped(steps, lambda row: row.run_id),
             grouped(calls, lambda row: row.run_id),
@@ -110,12 +115,11 @@ class Feed:
             for run in runs
         }
 
-    def _runs(self, ids: list[str]) -> list[RunRow]:
-        """Read before the rest, so that a run seen to have ended has all its steps."""
-        rows = self._database.read_one(read_runs(None, None, ids))
-        if end_overdue_in(self._database, self._notifier, rows):
-            return self._database.read_one(read_runs(None, None, ids))
-        return rows
+    def _snapshot(self, rounds: dict[str, int]) -> list[Any]:
+        """Runs, steps, messages and calls as they stood at one moment, so that no event overtakes another."""
+        of_runs = read_runs(None, None, list(rounds))
+        parts = (of_runs, read_steps(rounds), read_messages(rounds), read_calls(rounds))
+        return self._database.read(SNAPSHOT, *parts, COMMIT)[1:-1]
 
 
 def grouped(rows: Iterable[Any], key: Any) -> dict[str, list[Any]]:

@@ -19,6 +19,16 @@ Event = tuple[str, Any]
 DONE: Final[Event] = ("done", "[DONE]")
 # Arguments come in pieces of so many code points.
 ARGUMENTS_PIECE: Final = 64
+# Statuses that a run with new outputs has only once a worker took it up; or that wait for calls of the server's.
+WORKED_ON: Final = frozenset(
+    {
+        RunStatus.IN_PROGRESS,
+        RunStatus.REQUIRES_ACTION,
+        RunStatus.COMPLETED,
+        RunStatus.FAILED,
+        RunStatus.INCOMPLETE,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -81,9 +91,9 @@ class Projection:
     def _open(self, seen: Seen) -> list[Event]:
         self._opened = True
         if self.answered is None:
-            queued = run_at(seen.run, "queued")
+            queued = run_at(replace(seen.run, started_at=None), "queued")
             return [*self.opening, ("thread.run.created", queued), ("thread.run.queued", queued)]
-        steps = [step for step in seen.steps if step.round == self.answered]
+        steps = [step for step in seen.steps if step.round == self.answered and step.status == "completed"]
         answers = [event for step in steps for event in self._answer(seen, step)]
         return [*answers, ("thread.run.queued", run_at(seen.run, "queued"))]
 
@@ -91,16 +101,15 @@ class Projection:
         """Whether a worker has taken the run up since the stream began."""
         if self.answered is not None:
             later = any(step.round > self.answered for step in seen.steps)
-            waits = seen.run.ended_at is None and seen.run.status != RunStatus.QUEUED
-            return later or waits
+            return later or seen.run.status in WORKED_ON
         return seen.run.started_at is not None
 
     def _answer(self, seen: Seen, step: StepRow) -> list[Event]:
-        """The step whose outputs were handed in, once all its calls are answered."""
-        if self._answer_shown or step.type != StepType.TOOL_CALLS or step.status != "completed":
+        """The step whose outputs were handed in, once all its calls are answered or the run has ended."""
+        if self._answer_shown or step.type != StepType.TOOL_CALLS or step.status == "in_progress":
             return []
         self._answer_shown = True
-        return [("thread.run.step.completed", shown_step(seen, step))]
+        return [(f"thread.run.step.{step.status}", shown_step(seen, step))]
 
     def _tell(self, seen: Seen, step: StepRow) -> list[Event]:
         events = self._begin(step)
@@ -158,7 +167,8 @@ class Projection:
             self._spoken[step.id] = 1
             events += [event for index, call in enumerate(calls) for event in call_deltas(step.id, index, call.call)]
         waiting = [call for call in calls if call.executor == Executor.CLIENT]
-        if waiting:
+        # A step that ended with its run waits for nobody: the client need not execute what nobody will ask for.
+        if waiting and step.status in ("in_progress", "completed"):
             asked = run_at(seen.run, "requires_action", [call.call for call in waiting])
             self.ended = True
             return [*events, ("thread.run.requires_action", asked), DONE]
@@ -178,7 +188,6 @@ def run_at(row: RunRow, status: str, waiting: Sequence[CallRow] = ()) -> Run:
             error_code=None,
             error_message=None,
             incomplete_reason=None,
-            started_at=None if status == "queued" and row.rounds == 0 else row.started_at,
             open_ids=[call.tool_call_id for call in waiting] or None,
             open_names=[call.tool for call in waiting] or None,
             open_arguments=[call.arguments for call in waiting] or None,

@@ -175,10 +175,3 @@ def test_cancelling_while_calls_are_open(http: httpx.Client, run: str, asking: A
     [step] = made(http.get(f"{run}/steps"))["data"]
     assert (step["status"], step["cancelled_at"]) == ("cancelled", shown["cancelled_at"])
     assert step["step_details"]["tool_calls"][0]["function"]["output"] is None
-
-
-def test_streaming_is_refused_for_now(http: httpx.Client, run: str, asking: Ask) -> None:
-    asking(id_of(run), "call_a")
-    error = refused(http.post(f"{run}/submit_tool_outputs", json=outputs(call_a="") | {"stream": True}))
-    assert error["param"] == "stream"
-    made(http.post(f"{run}/submit_tool_outputs", json=outputs(call_a="") | {"stream": False}))

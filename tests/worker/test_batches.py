@@ -87,20 +87,30 @@ def test_one_commit_serves_many(book: Book) -> None:
 
 def test_a_bad_row_fails_its_caller_and_nobody_else(book: Book) -> None:
     good = calls_out(book, runs=2, calls=3)
-    run, _ = good[0]
 
     async def work(journal: Journal) -> list[Any]:
         learnt = [reply_to(*key) for key in good]
-        nul = replace(learnt[0], evidence=replace(learnt[0].evidence, reason="a\0b"))
-        surrogate = replace(learnt[1], evidence=replace(learnt[1].evidence, reason="\ud800"))
-        stray = reply_to(run, "no_such_call")
-        everything = [nul, surrogate, *learnt[2:5], stray, *learnt[5:]]
+        strays = [reply_to(good[0][0], "no_such_call"), reply_to("no_such_run", "no_such_call")]
+        everything = [learnt[0], strays[0], *learnt[1:4], strays[1], *learnt[4:]]
         return await asyncio.gather(*(journal.learn(one) for one in everything), return_exceptions=True)
 
     results = with_journal(book.dsn, work)
     failed = [type(result) for result in results if isinstance(result, Exception)]
-    assert failed == [psycopg.errors.ForeignKeyViolation]
-    assert states(book, good) == ["succeeded"] * 6, "what cannot be stored is left out, and what it proves is kept"
+    assert failed == [psycopg.errors.ForeignKeyViolation] * 2
+    assert states(book, good) == ["succeeded"] * 6
+
+
+@pytest.mark.parametrize("word", ["a\0b", "half \ud800 a pair"])
+def test_evidence_is_kept_without_words_that_cannot_be_stored(book: Book, word: str) -> None:
+    [key, other] = calls_out(book, runs=1, calls=2)
+    learnt = reply_to(*key)
+    unfit = replace(learnt, evidence=replace(learnt.evidence, reason=word, external_id=word))
+
+    async def work(journal: Journal) -> list[Any]:
+        return await asyncio.gather(journal.learn(unfit), journal.learn(reply_to(*other)))
+
+    assert all(result.settled for result in with_journal(book.dsn, work))
+    assert states(book, [key, other]) == ["succeeded"] * 2
 
 
 def test_a_locked_run_holds_up_its_own_evidence_and_no_other(book: Book) -> None:

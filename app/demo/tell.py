@@ -53,7 +53,9 @@ class Teller:
         sides = Table.grid(padding=(0, 4))
         sides.add_row(trail(off), trail(enforce))
         self.console.print(sides)
-        self.console.print(f"\nWhat the user saw, once in each: {shown_answers(off)} and {shown_answers(enforce)}")
+        saw = [shown_answers(act) for act in (off, enforce)]
+        seen = f"the same both times, once: {saw[0]}" if saw[0] == saw[1] else " and ".join(saw)
+        self.console.print(f"\nWhat the user saw: {seen}")
         self.console.print(f"\n[bold]What the ledger holds[/] of {call_id(enforce)}\n", soft_wrap=True)
         self.console.print(record(enforce))
         self.console.print(

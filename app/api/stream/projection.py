@@ -155,7 +155,7 @@ class Projection:
         for piece in untold_pieces(text, spoken.pieces, start, whole=spoken.message.status != "in_progress"):
             events.append(("thread.message.delta", message_delta(spoken.message.id, piece)))
             start += len(piece)
-        self._spoken[spoken.message.id] = start if events or start else 0
+        self._spoken[spoken.message.id] = start
         return events
 
     # Calls -----------------------------------------------------------------------------------------
@@ -210,13 +210,14 @@ def untold_pieces(text: str, lengths: Sequence[int], start: int, *, whole: bool)
     """The pieces after `start`, by the lengths in which they were spoken; whole: the rest too, if only an empty one."""
     pieces, at = [], 0
     for length in lengths:
-        if at >= start and (length or not text):
-            pieces.append(text[at : at + length])
-        at += length
-    if whole and start == 0 and not pieces:
-        return [text]
+        end = at + length
+        if end > start:
+            pieces.append(text[max(at, start) : end])
+        at = end
     if whole and at < len(text):
         pieces.append(text[max(at, start) :])
+    if whole and start == 0 and not pieces:
+        return [text]
     return pieces
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -58,6 +59,7 @@ def test_python(outcomes: Callable[[str], Outcome], version: str, scenario: str)
     assert problem is None, problem
 
 
+@pytest.mark.skipif(shutil.which("npm") is None, reason="no Node here; .ci/run installs it")
 @pytest.mark.parametrize("scenario", NODE_SCENARIOS)
 def test_node(outcomes: Callable[[str], Outcome], scenario: str) -> None:
     problem = outcomes(NODE_VERSION)[scenario]

@@ -31,6 +31,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "keys create": ("app.cli.keys:create", "Make an API key and print it, this once."),
     "keys list": ("app.cli.keys:list_keys", "List API keys, without the keys."),
     "keys revoke": ("app.cli.keys:revoke", "Make an API key invalid from now on."),
+    "users add": ("app.cli.users:add", "Make an operator of the console; asks for a password."),
+    "users role": ("app.cli.users:role", "Give an operator another role."),
+    "users password": ("app.cli.users:password", "Give an operator another password; ends their sessions."),
+    "users list": ("app.cli.users:list_users", "List the operators."),
     "runs list": ("app.cli.runs:list_runs", "List runs, newest first."),
     "runs show": ("app.cli.runs:show", "Show a run with its calls, attempts, evidence and events."),
     "runs watch": ("app.cli.runs:watch", "Follow a run's events until it has ended."),
@@ -55,6 +59,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 GROUPS: Final[dict[str, str]] = {
     "migrate": "The database's schema.",
     "keys": "API keys of projects.",
+    "users": "Operators of the console.",
     "runs": "Runs: what they do, and letting them go on or end.",
     "calls": "Tool calls: the ledger, and those in doubt.",
     "tools": "The tools of the catalog.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import signal
 import sys
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ WELCOME: Final = """
 Counterfoil is running.
 
   Agent API   {web}/v1
-  Console     {web}/
+  Console     {web}/console/ (log in as {operator})
   Sandbox     {sandbox}/ (tickets, mail and billing, with their audit trails)
   API key     {key} (kept in {run}/api_key)
   Logs        {run}/*.log
@@ -81,6 +82,7 @@ def serve(settings: Settings, run_folder: Path, parts: Supervisor, progress: Con
     parts.pass_fds = (server.share_with_child(),) if server else ()
     migrate.migrate_up(dsn)
     key = kept_key(dsn, run_folder / "api_key")
+    operator = kept_operator(dsn, run_folder / "operator")
     port = take_port("web", settings.host, settings.port, progress)
     sandbox_port = take_port("sandbox", "127.0.0.1", SANDBOX_PORT, progress)
     sandbox_url = url_of("127.0.0.1", sandbox_port)
@@ -98,13 +100,13 @@ def serve(settings: Settings, run_folder: Path, parts: Supervisor, progress: Con
     parts.start(Part("web", WEB, environ, run_folder, lambda _: is_answered(f"{web_url}/readyz")))
     parts.await_ready()
     write_first_turn(web_url, key, run_folder / "first_turn.json")
-    say_where(web_url, sandbox_url, key, run_folder)
+    say_where(web_url, sandbox_url, key, operator, run_folder)
     parts.watch()
 
 
-def say_where(web_url: str, sandbox_url: str, key: str, run_folder: Path) -> None:
+def say_where(web_url: str, sandbox_url: str, key: str, operator: str, run_folder: Path) -> None:
     """Print addresses, the key and three things to try, to stdout."""
-    click.echo(WELCOME.format(web=web_url, sandbox=sandbox_url, key=key, run=shown(run_folder)))
+    click.echo(WELCOME.format(web=web_url, sandbox=sandbox_url, key=key, operator=operator, run=shown(run_folder)))
     sys.stdout.flush()
 
 
@@ -173,6 +175,25 @@ def kept_key(dsn: str, file: Path) -> str:
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
         opened.write(key + "\n")
     return key
+
+
+def kept_operator(dsn: str, file: Path) -> str:
+    """How to log in to the console, in words: an admin, made where there is nobody, kept in a file of mode 0600."""
+    import psycopg  # noqa: PLC0415
+
+    from app.cli.users import hash_of  # noqa: PLC0415
+    from sql.execute import execute  # noqa: PLC0415
+    from sql.users import any_user, insert_user  # noqa: PLC0415
+
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        if execute(connection, any_user()):
+            return f"admin, password {file.read_text().strip()}" if file.exists() else "an operator of `users list`"
+        password = secrets.token_urlsafe(12)
+        execute(connection, insert_user(name="admin", role="admin", password_hash=hash_of(password)))
+    file.unlink(missing_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+        opened.write(password + "\n")
+    return f"admin, password {password}"
 
 
 def is_registered(dsn: str, pid: int) -> bool:

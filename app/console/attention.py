@@ -14,7 +14,7 @@ from app.console.looking import TookTooLong, look, look_at
 from sql.console import overview
 from sql.operators import AttentionRow, RunRow, list_runs
 from sql.tool_calls import AttemptRow, CallRow, list_attempts, list_calls
-from sql.vocabulary import Attention
+from sql.vocabulary import Attention, Executor
 
 routes = Blueprint("attention", __name__)
 MOST_SHOWN = 200
@@ -53,9 +53,21 @@ class Entry:
     @property
     def href(self) -> str:
         """Where it is settled: the call, or the run."""
-        if self.row.tool_call_id is None:
+        if self.call_id is None:
             return url_for("console.runs.show", run_id=self.row.run_id)
-        return url_for("console.calls.show", run_id=self.row.run_id, tool_call_id=self.row.tool_call_id)
+        return url_for("console.calls.show", run_id=self.row.run_id, tool_call_id=self.call_id)
+
+    @property
+    def call_id(self) -> str | None:
+        """The call that it is about, or on whose client the run waits."""
+        return self.row.tool_call_id or (self.call.tool_call_id if self.call else None)
+
+    @property
+    def verb(self) -> str:
+        """What a person does there."""
+        if self.call_id is None:
+            return "Look"
+        return "Answer" if self.row.tool_call_id is None else "Settle"
 
     @property
     def sentence(self) -> str:
@@ -68,10 +80,10 @@ class Entry:
             case Attention.ORPHAN_EFFECT:
                 return "It happened, but its run had ended: neither model nor user knows."
             case Attention.POISONED:
-                return (
-                    "Five workers in a row lost it without getting anywhere. It is set aside until a person resumes it."
-                )
-        return "The run waits for outputs of its client that do not come."
+                return "Five workers in a row lost it without progress. It is set aside until a person resumes it."
+        if self.call is not None:
+            return "Its client was asked for this output and has not sent it. The run waits."
+        return "It has waited for its calls for longer than usual; they are being settled by themselves."
 
     def _why_operator(self) -> str:
         why = words.because(self.row.reason)
@@ -88,6 +100,7 @@ def index() -> str:
     try:
         rows, counted = look(attention(most=MOST_READ), overview())
         shown = [row for row in rows if (kind is None or row.attention == kind) and (not tool or row.tool == tool)]
+        shown = shown if kind == Attention.STUCK else without_echoes(shown)
         found = with_details(entries(shown)[:MOST_SHOWN])
     except TookTooLong:
         return render_template("console/attention.html", slow=True, found=[], kinds={}, kind=kind, tool=tool, all=0)
@@ -110,6 +123,12 @@ def entries(rows: Sequence[AttentionRow]) -> list[Entry]:
     return sorted((Entry(row) for row in rows), key=lambda entry: -entry.weight)
 
 
+def without_echoes(rows: Sequence[AttentionRow]) -> list[AttentionRow]:
+    """Without runs that are stuck only because a call of theirs waits for a person, which is in the list itself."""
+    asked = {row.run_id for row in rows if row.attention == Attention.NEEDS_OPERATOR}
+    return [row for row in rows if row.attention != Attention.STUCK or row.run_id not in asked]
+
+
 def with_details(found: Sequence[Entry]) -> list[Entry]:
     """The same with their runs, calls and newest attempts, in two round trips; ordered anew, as risk is known now."""
     if not found:
@@ -117,7 +136,11 @@ def with_details(found: Sequence[Entry]) -> list[Entry]:
     run_ids = list({entry.row.run_id for entry in found})
     keys = [(e.row.run_id, e.row.tool_call_id) for e in found if e.row.tool_call_id]
     runs, attempts = look(list_runs(ids=run_ids, most=len(run_ids)), list_attempts(keys))
-    calls = {call.key: call for call in look_at(list_calls(run_ids=[run for run, _ in keys], most=2000))}
+    found_calls = look_at(list_calls(run_ids=run_ids, most=2000))
+    calls = {call.key: call for call in found_calls}
+    for call in found_calls:
+        if call.executor == Executor.CLIENT and call.settled_at is None:
+            calls[call.run_id, ""] = call  # what a stuck run waits for
     by_id = {run.id: run for run in runs}
     newest = {(attempt.run_id, attempt.tool_call_id): attempt for attempt in attempts}
     filled = [_filled(entry.row, by_id, calls, newest) for entry in found]
@@ -131,4 +154,5 @@ def _filled(
     attempts: dict[tuple[str, str], AttemptRow],
 ) -> Entry:
     key = (row.run_id, row.tool_call_id or "")
-    return Entry(row, runs.get(row.run_id), calls.get(key), attempts.get(key))
+    call = calls.get(key) if row.attention != Attention.POISONED else None
+    return Entry(row, runs.get(row.run_id), call, attempts.get(key))

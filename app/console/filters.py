@@ -92,5 +92,4 @@ def _by_tool_alone(asked: RunFilter) -> sa.Select[Any]:
 
 def _made(name: str, query: sa.Select[Any], read: Any) -> Statement[Any]:
     compiled = query.compile(dialect=_DIALECT)
-    params = {key: value for key, value in compiled.params.items()}
-    return Statement(name, str(compiled), params, read)
+    return Statement(name, str(compiled), dict(compiled.params), read)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from flask import Blueprint, render_template
 
-from app.console.attention import entries, with_details
+from app.console.attention import entries, with_details, without_echoes
 from app.console.common import attention, first_id
 from app.console.looking import look
 from sql.console import Turns, overview, recent_turns
@@ -30,14 +31,13 @@ def index() -> str:
     """All numbers from indexes, charts of the last hour."""
     from_id = first_id("run", datetime.now(UTC) - timedelta(hours=1))
     numbers, turns, waiting = look(overview(), recent_turns(from_id), attention(most=10_001))
-    kinds = {
-        kind: sum(row.attention == kind for row in waiting) for kind in dict.fromkeys(r.attention for r in waiting)
-    }
-    first = with_details(entries(waiting)[:20])[:5]
+    kinds = Counter(row.attention for row in waiting)
+    first = with_details(entries(without_echoes(waiting))[:20])[:5]
     return render_template(
         "console/overview.html",
         numbers=numbers,
         kinds=kinds,
+        all=len(without_echoes(waiting)),
         first=first,
         turns=turns,
         made=bars([float(t.made) for t in turns], [f"{t.made} runs made" for t in turns], turns),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from app.console import words
 from app.console.timescale import Break, Scale
@@ -137,7 +137,7 @@ def _line(mark: Mark) -> int:
 
 def _lanes(lines: int) -> tuple[dict[str, int], list[tuple[str, int, int]], int]:
     """Where each lane begins, and its height."""
-    heights = {"coordinator": 46, "worker": 30 + lines * ROW, "gateway": 14 + lines * ROW}
+    heights = {"coordinator": 36, "worker": 30 + lines * ROW, "gateway": 14 + lines * ROW, "outside audit": 50}
     top, tops, lanes = 24, {}, []
     for lane in LANES:
         height = heights.get(lane, 36)
@@ -164,6 +164,12 @@ def _marks(
     for attempt in attempts:
         marks += _of_attempt(attempt, replies.get(_key(attempt)), rows[_key(attempt)])
     marks += [mark for one in evidence if (mark := _of_evidence(one)) is not None]
+    named = {(one.tool_call_id, one.external_id) for one in evidence}
+    for attempt in attempts:
+        if attempt.external_id and (attempt.tool_call_id, attempt.external_id) not in named:
+            at = attempt.closed_at or attempt.intended_at
+            what = f"effect {attempt.external_id}, of attempt {attempt.number}"
+            marks.append(Mark(at, "outside audit", "effect", what, attempt.tool_call_id, attempt.number, tone="ok"))
     for call in calls:
         marks += _of_call(call)
     return marks
@@ -171,7 +177,7 @@ def _marks(
 
 def _of_attempt(attempt: AttemptRow, reply: EvidenceRow | None, row: int) -> list[Mark]:
     name = f"attempt {attempt.number}"
-    place = {"call": attempt.tool_call_id, "attempt": attempt.number}
+    place: dict[str, Any] = {"call": attempt.tool_call_id, "attempt": attempt.number}
     sent = attempt.intended_at
     if reply is not None and reply.duration_s is not None:
         sent = max(sent, reply.at - timedelta(seconds=reply.duration_s))
@@ -189,7 +195,7 @@ def _of_attempt(attempt: AttemptRow, reply: EvidenceRow | None, row: int) -> lis
 
 
 def _of_evidence(one: EvidenceRow) -> Mark | None:
-    place = {"call": one.tool_call_id, "attempt": one.attempt}
+    place: dict[str, Any] = {"call": one.tool_call_id, "attempt": one.attempt}
     id = f", {one.external_id}" if one.external_id else ""
     why = f" ({words.because(one.reason)})" if one.reason and one.kind != "operator" else ""
     match one.kind:

@@ -19,7 +19,7 @@ from sql.console import system_facts
 from sql.users import list_users
 
 routes = Blueprint("system", __name__)
-SECRETS: Final = frozenset({"payload_key", "fingerprint_key", "secret_key"})
+SECRETS: Final = frozenset({"payload_keys", "fingerprint_key", "secret_key"})
 THEMES: Final = ("auto", "light", "dark")
 
 
@@ -35,8 +35,13 @@ def index() -> str:
         users=users,
         wanted=newest_schema(),
         apart_s=abs((facts.now - middle).total_seconds()),
-        settings=[(field.name.upper(), shown(field.name)) for field in fields(settings())],
+        settings=[(variable(field.name), shown(field.name)) for field in fields(settings())],
     )
+
+
+def variable(name: str) -> str:
+    """The environment's name of a setting."""
+    return f"COUNTERFOIL_{name.upper()}" if name in ("home", "config") else name.upper()
 
 
 def shown(name: str) -> str:

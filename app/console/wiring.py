@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import Blueprint, Flask, current_app, g, make_response, redirect, render_template, request, url_for
-from flask_wtf import CSRFProtect
-from flask_wtf.csrf import CSRFError, generate_csrf
+from flask_wtf import CSRFProtect  # type: ignore[import-untyped]
+from flask_wtf.csrf import CSRFError, generate_csrf  # type: ignore[import-untyped]
 from werkzeug.exceptions import Forbidden, HTTPException, NotFound
 from werkzeug.wrappers import Response
 
@@ -100,9 +100,7 @@ def admit() -> Response | str | None:
     if role is None or (g.me is not None and g.me.may(role)):
         return None
     if g.me is not None:
-        raise Forbidden(
-            f"This takes the role {role}; yours is {g.me.role}. An admin changes it: counterfoil users role"
-        )
+        raise Forbidden(f"This takes the role {role}, and yours is {g.me.role}.")
     if not sessions.has_operator():
         return sessions.closed()
     if request.method not in READING or "HX-Request" in request.headers:

@@ -202,7 +202,7 @@ class SystemFacts:
     started_at: datetime
     schema: str | None
     bytes: int
-    estimates: dict[str, int]
+    estimates: dict[str, int | None]
 
 
 def overview() -> Statement[Overview]:

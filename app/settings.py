@@ -51,7 +51,7 @@ class Settings:
     operator_ttl_s: float = 86400.0
     stuck_after_s: float = 120.0
     ledger: Ledger = "enforce"
-    payload_key: bytes | None = None
+    payload_keys: tuple[bytes, ...] = ()
     payload_days: float = 30.0
     fingerprint_key: bytes | None = None
     secret_key: str | None = None
@@ -78,7 +78,7 @@ class Settings:
             operator_ttl_s=read.one("OPERATOR_TTL_S", seconds(), cls.operator_ttl_s),
             stuck_after_s=read.one("STUCK_AFTER_S", seconds(), cls.stuck_after_s),
             ledger=read.one("LEDGER", ledger, cls.ledger),
-            payload_key=read.optional("PAYLOAD_KEY", key_of_32_bytes),
+            payload_keys=read.one("PAYLOAD_KEY", keys_of_32_bytes, cls.payload_keys),
             payload_days=read.one("PAYLOAD_DAYS", number_of_days, cls.payload_days),
             fingerprint_key=read.optional("FINGERPRINT_KEY", fingerprint_key),
             secret_key=read.optional("SECRET_KEY", session_key),
@@ -190,6 +190,11 @@ def ledger(value: str) -> Ledger:
     if value in LEDGERS:
         return cast("Ledger", value)
     raise WantedError("off, observe or enforce")
+
+
+def keys_of_32_bytes(value: str) -> tuple[bytes, ...]:
+    """Keys parted by commas: the first one seals, the others still open what they have sealed."""
+    return tuple(key_of_32_bytes(part.strip()) for part in value.split(","))
 
 
 def key_of_32_bytes(value: str) -> bytes:

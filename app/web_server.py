@@ -25,6 +25,7 @@ threads = settings.web_threads + STREAM_THREADS
 timeout = 60  # a worker process that does not even beat for so long is replaced
 graceful_timeout = 12 if settings.drain_s is None else max(1, int(settings.drain_s))
 keepalive = 5
+limit_request_line = 8190  # any id may come in a path; longer ones are nobody's
 control_socket_disable = True
 proc_name = "counterfoil-web"
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112 - heartbeats off the disk

@@ -1,13 +1,13 @@
 """Executes statements: one alone, or several in one transaction and few round trips.
 
-No sync and async twins of statements: the same value is executed by `execute` in a web thread and by
-`aexecute` in the worker.
+No sync and async twins of statements: the same value is executed here by a thread of the web or a command, and
+in `worker/database.py` by the worker.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final, TypeVar
 
-from psycopg import AsyncConnection, Connection
+from psycopg import Connection
 
 from sql.statement import Statement, no_rows
 
@@ -30,21 +30,8 @@ def execute(connection: Connection[Any], statement: Statement[T]) -> T:
     return statement.read(() if statement.read is no_rows else cursor.fetchall())
 
 
-async def aexecute(connection: AsyncConnection[Any], statement: Statement[T]) -> T:
-    """Executes one statement and reads its rows."""
-    cursor = await connection.execute(statement.text, statement.params)
-    return statement.read(() if statement.read is no_rows else await cursor.fetchall())
-
-
 def execute_all(connection: Connection[Any], statements: Iterable[Statement[Any]]) -> list[Any]:
     """Executes statements in order, in one round trip; each sees what the ones before it did."""
     with connection.pipeline():
         sent = [(s, connection.execute(s.text, s.params)) for s in statements]
-        return [s.read(() if s.read is no_rows else c.fetchall()) for s, c in sent]
-
-
-async def aexecute_all(connection: AsyncConnection[Any], statements: Sequence[Statement[Any]]) -> list[Any]:
-    """Executes statements in order, in one round trip; each sees what the ones before it did."""
-    async with connection.pipeline():
-        sent = [(s, await connection.execute(s.text, s.params)) for s in statements]
-        return [s.read(() if s.read is no_rows else await c.fetchall()) for s, c in sent]
+    return [s.read(() if s.read is no_rows else c.fetchall()) for s, c in sent]

@@ -8,6 +8,7 @@ import sys
 from app.catalog import Catalog, CatalogErrors, load_catalog
 from app.logs import configure
 from app.settings import Settings, SettingsError
+from sql.sealing import use_keys
 from worker.loop import Terms, Worker
 
 
@@ -26,6 +27,7 @@ def main() -> int:
     if settings.database_url is None:
         print("DATABASE_URL is unset; `counterfoil worker` works with the embedded Postgres", file=sys.stderr)  # noqa: T201
         return 2
+    use_keys(settings.payload_keys)
     asyncio.run(_work(terms(settings, settings.database_url), catalog))
     return 0
 
@@ -42,6 +44,7 @@ def terms(settings: Settings, dsn: str) -> Terms:
         operator_ttl_s=settings.operator_ttl_s,
         drain_s=settings.drain_s,
         fingerprint_key=settings.fingerprint_key,
+        payload_days=settings.payload_days,
     )
 
 

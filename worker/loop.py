@@ -24,12 +24,14 @@ from worker.gateway.client import Gateway
 from worker.journal import Journal
 from worker.lease import HeldRun, Leases
 from worker.models.registry import Models
+from worker.reconciler.sweep import sweep
 
 log = structlog.get_logger()
 CHANNEL: Final = "counterfoil"
 # A claim takes so many at once, so that replicas share a burst.
 CLAIM_BATCH: Final = 200
 DRAIN_SLACK_S: Final = 2.0
+SWEEP_S: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Terms:
     operator_ttl_s: float
     drain_s: float | None = None
     fingerprint_key: bytes | None = None
+    payload_days: float = 30.0
 
 
 def incarnation() -> str:
@@ -60,6 +63,7 @@ class Worker:
         self.catalog = catalog
         self.owner = incarnation()
         self._connection = OwnConnection(self._connect)
+        self._housekeeping = OwnConnection(self._connect)
         self._due = asyncio.Event()
         self._stopping = asyncio.Event()
         self._runs: set[asyncio.Task[None]] = set()
@@ -80,6 +84,7 @@ class Worker:
             asyncio.create_task(self._forever("renew", self._renew, self.terms.lease_s / 3)),
             asyncio.create_task(self._forever("watch", self.leases.watch, self.terms.poll_s)),
             asyncio.create_task(self._listen()),
+            asyncio.create_task(self._forever("sweep", self._sweep, SWEEP_S)),
         ]
         await self._once("report", self._report)
         try:
@@ -153,6 +158,9 @@ class Worker:
         await self.leases.renew()
         await self._connection.execute(report_worker(**self._who()))
 
+    async def _sweep(self) -> None:
+        await sweep(self._housekeeping, payload_days=self.terms.payload_days)
+
     async def _report(self) -> None:
         await self._connection.execute(report_worker(**self._who()))
         if self.catalog.tools:
@@ -213,6 +221,7 @@ class Worker:
         await self.office.gateway.close()
         await self.office.models.close()
         await self._connection.close()
+        await self._housekeeping.close()
         log.info("worker_stopped", owner=self.owner)
 
     async def _connect(self) -> AsyncConnection[Any]:

@@ -137,6 +137,7 @@ create table counterfoil.runs (
     wakes bigint not null default 0,
     fruitless_claims integer not null default 0,
     poisoned_at timestamptz,
+    scrub_planned boolean not null default false,
     constraint lease_is_whole check ((lease_owner is null) = (lease_until is null)),
     constraint active_is_due check (
         status not in ('queued', 'in_progress', 'requires_action') or due_at is not null
@@ -164,6 +165,7 @@ create index runs_thread on counterfoil.runs (thread_id, seq);
 create index runs_project on counterfoil.runs (project_id, seq);
 create index runs_leased on counterfoil.runs (lease_owner) where lease_owner is not null;
 create index runs_waiting on counterfoil.runs (waiting_since) where waiting_since is not null;
+create index runs_unscrubbed on counterfoil.runs (ended_at) where ended_at is not null and not scrub_planned;
 create index runs_poisoned on counterfoil.runs (poisoned_at) where poisoned_at is not null;
 
 create table counterfoil.messages (

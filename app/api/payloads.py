@@ -3,13 +3,13 @@
 from uuid import UUID, uuid4
 
 from sql.ledger import Payload
+from sql.sealing import unseal
 
 
 def text_of(content: bytes | None, key_id: str | None) -> str | None:
     """A payload as text; None when there is none, or it has been scrubbed or cannot be decrypted."""
-    if content is None or key_id is not None:
-        return None
-    return bytes(content).decode("utf-8", "replace")
+    opened = unseal(content, key_id)
+    return None if opened is None else bytes(opened).decode("utf-8", "replace")
 
 
 def new_payload(text: str) -> Payload:

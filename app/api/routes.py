@@ -18,6 +18,7 @@ from app.database import Database, Notifier
 from app.logs import get_logger
 from app.settings import Settings
 from sql.ids import new_id
+from sql.sealing import use_keys
 
 PREFIX: Final = "/v1"
 SPARE_CONNECTIONS: Final = 2  # for the notifier, and for a check of health while all threads are busy
@@ -29,6 +30,7 @@ def add_routes(flask_app: Flask, settings: Settings) -> None:
     """Adds routes, handlers and the shared parts."""
     if settings.database_url is None:
         raise RuntimeError("no DATABASE_URL: `counterfoil web` starts the embedded Postgres and sets it")
+    use_keys(settings.payload_keys)
     flask_app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
     flask_app.extensions[NAME] = parts(settings, settings.database_url)
     api = Blueprint("api", __name__, url_prefix=PREFIX)

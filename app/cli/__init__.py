@@ -48,6 +48,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "tools list": ("app.cli.tools_pause:list_tools", "List the tools that workers loaded, and which are paused."),
     "tools pause": ("app.cli.tools_pause:pause", "Stop sending to a tool; its calls wait."),
     "tools resume": ("app.cli.tools_pause:resume", "Send to a paused tool again."),
+    "payloads rotate": ("app.cli.payloads:rotate", "Seal all payloads with the newest key."),
+    "threads erase": ("app.cli.payloads:erase", "Empty a thread, and scrub the payloads of its calls."),
     "investigate": (
         "app.cli.investigate:investigate",
         "Explain duplicated effects from logs and audit trails.",
@@ -63,6 +65,8 @@ GROUPS: Final[dict[str, str]] = {
     "runs": "Runs: what they do, and letting them go on or end.",
     "calls": "Tool calls: the ledger, and those in doubt.",
     "tools": "The tools of the catalog.",
+    "payloads": "Arguments and outputs at rest.",
+    "threads": "Conversations.",
 }
 
 

@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 
 
 def read_settings() -> Settings:
-    """The settings of this process; `SettingsError` becomes one line and exit 2."""
-    return Settings.from_environment(os.environ)
+    """The settings of this process, its payload keys in use; `SettingsError` becomes one line and exit 2."""
+    settings = Settings.from_environment(os.environ)
+    if settings.payload_keys:
+        from sql.sealing import use_keys  # noqa: PLC0415 - not every command needs it
+
+        use_keys(settings.payload_keys)
+    return settings
 
 
 @contextmanager

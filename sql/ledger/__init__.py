@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from sql.sealing import seal
 from sql.statement import Statement, column, no_rows, rows_of, statement
 
 
@@ -37,7 +38,7 @@ class LockedRun:
 
 @dataclass(frozen=True)
 class Payload:
-    """Bytes that only `payloads` holds; key_id names the key they are encrypted with, if any."""
+    """Bytes that only `payloads` holds; key_id names the key that they were sealed with on their way there, if any."""
 
     id: UUID
     bytes: bytes
@@ -70,8 +71,9 @@ def lock_runs(ids: Sequence[str]) -> Statement[list[LockedRun]]:
 
 
 def insert_payloads(payloads: Iterable[Payload]) -> Statement[None]:
-    """Stores payloads under identifiers that the caller made."""
-    return statement("ledger.insert_payloads", no_rows, **columns(payloads, Payload))
+    """Stores payloads under identifiers that the caller made, sealed where there is a key."""
+    sealed = [Payload(payload.id, *seal(payload.bytes)) for payload in payloads]
+    return statement("ledger.insert_payloads", no_rows, **columns(sealed, Payload))
 
 
 def end_runs(ends: Iterable[RunEnd]) -> Statement[list[str]]:

@@ -55,3 +55,8 @@ def delete_thread(id: str, project_id: str) -> Statement[str | None]:
 def deleted_lately(id: str, project_id: str) -> Statement[str | None]:
     """The id, if the thread was deleted within 15 minutes."""
     return statement("threads.deleted_lately", scalar, id=id, project_id=project_id)
+
+
+def thread_exists(thread_id: str) -> Statement[bool]:
+    """Whether there is, or was, such a thread, whoever's it is."""
+    return statement("threads.thread_exists", scalar, thread_id=thread_id)

@@ -26,8 +26,8 @@ RIGHT = [
     ("OPERATOR_TTL_S", "1e5", "operator_ttl_s", 100_000.0),
     ("STUCK_AFTER_S", "2", "stuck_after_s", 2.0),
     ("LEDGER", "observe", "ledger", "observe"),
-    ("PAYLOAD_KEY", "ab" * 32, "payload_key", b"\xab" * 32),
-    ("PAYLOAD_KEY", "_" * 42 + "8", "payload_key", b"\xff" * 32),
+    ("PAYLOAD_KEY", "ab" * 32, "payload_keys", (b"\xab" * 32,)),
+    ("PAYLOAD_KEY", "_" * 42 + "8", "payload_keys", (b"\xff" * 32,)),
     ("PAYLOAD_DAYS", "0", "payload_days", 0.0),
     ("FINGERPRINT_KEY", "k" * 16, "fingerprint_key", b"k" * 16),
     ("SECRET_KEY", "s" * 16, "secret_key", "s" * 16),
@@ -71,7 +71,7 @@ def test_right_values(variable: str, value: str, field: str, expected: object) -
 
 
 def test_every_field_has_its_variable() -> None:
-    renamed = {"COUNTERFOIL_HOME": "home", "COUNTERFOIL_CONFIG": "config"}
+    renamed = {"COUNTERFOIL_HOME": "home", "COUNTERFOIL_CONFIG": "config", "PAYLOAD_KEY": "payload_keys"}
     covered = {renamed.get(variable, variable.lower()) for variable, *_ in RIGHT}
     assert covered == {field.name for field in dataclasses.fields(Settings)}
 

@@ -15,6 +15,7 @@ import structlog
 from sql.decisions import Elders, RunChange, RunRow, load_arguments
 from sql.ids import new_id
 from sql.ledger import RunEnd
+from sql.sealing import unseal
 from sql.vocabulary import Ledger, RunStatus
 from worker.batches import LOCKED, DatabaseGone
 from worker.coordinator import views
@@ -283,7 +284,7 @@ class Drive:
         if not calls:
             return {}
         rows = await self.office.journal.read(load_arguments([call.key for call in calls]))
-        return {row.tool_call_id: parsed_arguments(row.bytes) for row in rows}
+        return {row.tool_call_id: parsed_arguments(unseal(row.bytes, row.key_id)) for row in rows}
 
     def _request(self, seen: Seen, call: CallView, arguments: dict[str, Any] | None = None) -> ToolRequest:
         """The next attempt of a stored call; without arguments, the lookup of its last one."""

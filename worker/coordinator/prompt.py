@@ -5,6 +5,7 @@ from typing import Any, Final
 from app.catalog.tool import Catalog
 from sql.context import MessageRow, PastCallRow
 from sql.decisions import RunRow
+from sql.sealing import unseal
 from worker.journal import Context
 from worker.models import PastCall, ThreadMessage, TurnRequest, Usage
 
@@ -58,7 +59,7 @@ def _past_call(row: PastCallRow) -> PastCall:
         tool_call_id=row.tool_call_id,
         provider_call_id=row.provider_call_id,
         tool=row.tool,
-        arguments=(row.arguments or b"{}").decode(),
+        arguments=(unseal(row.arguments, row.arguments_key_id) or b"{}").decode(),
         output=_output(row),
         input_seq=row.input_seq,
     )
@@ -66,6 +67,7 @@ def _past_call(row: PastCallRow) -> PastCall:
 
 def _output(row: PastCallRow) -> str | None:
     """What the model was told; it must not believe that a call went unanswered because its output is scrubbed."""
-    if row.output is not None:
-        return row.output.decode("utf-8", "replace")
+    output = unseal(row.output, row.output_key_id)
+    if output is not None:
+        return output.decode("utf-8", "replace")
     return NO_LONGER_KEPT if row.answered else None

@@ -107,7 +107,7 @@ def test_evidence_is_kept_without_words_that_cannot_be_stored(book: Book, word: 
     unfit = replace(learnt, evidence=replace(learnt.evidence, reason=word, external_id=word))
 
     async def work(journal: Journal) -> list[Any]:
-        return await asyncio.gather(journal.learn(unfit), journal.learn(reply_to(*other)))
+        return list(await asyncio.gather(journal.learn(unfit), journal.learn(reply_to(*other))))
 
     assert all(result.settled for result in with_journal(book.dsn, work))
     assert states(book, [key, other]) == ["succeeded"] * 2

@@ -236,11 +236,8 @@ def test_text_and_calls_are_two_steps_and_the_tokens_are_on_the_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("end", "status", "message"),
-    [
-        (Failed("server_error", "no\0good"), "failed", "incomplete"),
-        (Incomplete("max_prompt_tokens"), "incomplete", "incomplete"),
-    ],
+    ("end", "status"),
+    [(Failed("server_error", "no\0good"), "failed"), (Incomplete("max_prompt_tokens"), "incomplete")],
 )
 def test_other_ends_keep_the_text_so_far(end: Failed | Incomplete, status: str) -> None:
     write = stored(Turn(text="so far", end=end))

@@ -109,8 +109,8 @@ class Scene:
 
 SAID: Final = {
     "attempt.open": "intent of an attempt is committed; only now may its request go out",
-    "attempt.unknown": "its deadline has passed and no reply came: in doubt. Nothing is sent; it gets time to settle",
-    "attempt.succeeded": "a lookup by the call's mark found the ticket: it happened, and is the tool's output",
+    "attempt.unknown": "its deadline passed without a reply: in doubt. Nothing is sent; it may settle",
+    "attempt.succeeded": "a lookup by the call's mark finds the ticket: it happened, nothing is sent",
     "call.pending": "the model asks for create_ticket; the request goes out, and nothing says so",
     "run.completed": "completed: one answer",
 }
@@ -140,6 +140,7 @@ def attempt(stage: Stage, act: Act, assistant_id: str, say: Say) -> bool:
         return False
     stage.start_worker()
     scene.until(lambda: ended(stage, act), "the end of the run")
+    scene.look()
     act.seconds = scene.seconds
     collect(stage, act)
     return True

@@ -4,11 +4,11 @@
     ├── BadRequest (400)    InvalidType, MissingParameter, TooLong, TooMany, TooSmall, TooLarge, InvalidValue,
     │   │                   UnsupportedTool, UnsupportedContent, WrongBeta, KeyReused
     │   └── WrongState      ThreadBusy, ThreadHasRun, OutputsNotAwaited, OutputsMismatch, RunEnded
-    ├── KeyMissing, KeyUnknown (401)
-    ├── NotFound (404)      NoSuchRoute
+    ├── KeyMissing, KeyUnknown, BadSignature (401)
+    ├── NotFound (404)      NoSuchRoute, NoSuchCall
     ├── WrongMethod (405)
     ├── StillRunning (409)  only for a key whose first request is still being processed
-    ├── BodyTooLarge (413)
+    ├── BodyTooLarge, EventTooLarge (413)
     └── ServerError (500)   Unavailable (503)
 
 Status choice is behaviour: clients resend by themselves on 408, 409, 429 and every 5xx.
@@ -155,6 +155,13 @@ class KeyUnknown(ApiError):
     code = "invalid_api_key"
 
 
+class BadSignature(ApiError):
+    """No tool's event_secret signed this event within the last five minutes."""
+
+    status = 401
+    code = "invalid_signature"
+
+
 class NotFound(ApiError):
     """No {kind} found with id '{id}'."""
 
@@ -163,6 +170,12 @@ class NotFound(ApiError):
 
 class NoSuchRoute(ApiError):
     """Unknown request URL: {method} {path}."""
+
+    status = 404
+
+
+class NoSuchCall(ApiError):
+    """No call {call} of run {run} was sent to the tool that signed this; send the event again later."""
 
     status = 404
 
@@ -183,6 +196,12 @@ class StillRunning(ApiError):
 
 class BodyTooLarge(ApiError):
     """The request's body is over 8 MiB."""
+
+    status = 413
+
+
+class EventTooLarge(ApiError):
+    """The event is over 1 MiB."""
 
     status = 413
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 def register(flask_app: Flask, settings: Settings) -> None:
     """Adds the API to the application; Flask is imported here, since the command line imports this package."""
+    from app.api import tool_events  # noqa: PLC0415
     from app.api.routes import add_routes  # noqa: PLC0415
 
     add_routes(flask_app, settings)
+    tool_events.register(flask_app, settings)

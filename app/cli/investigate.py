@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def _window_s(_ctx: click.Context, _param: click.Parameter, value: str) -> float
     return float(found[1]) * _UNITS_S[found[2]]
 
 
-def _source(name: str, help_text: str) -> object:
+def _source(name: str, help_text: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return click.option(f"--{name}", multiple=True, metavar="FILE", help=help_text)
 
 

@@ -21,13 +21,34 @@ from app.incidents.verdict import Judge, Verdict
 
 WINDOW_S: Final = 600.0
 REMEDIES: Final = {
-    Cause.REDISPATCH: 'Record the intent before the request (LEDGER=enforce), so that a second replica finds it and the lease epoch fences a stale one; declare the tool repeat = "lookup" or "keyed", so that a call in doubt is looked up, or sent again under one key, and never sent blindly.',
-    Cause.GATEWAY_RETRY: 'Turn off the gateway\'s own retry of POSTs; declare the tool repeat = "keyed" with key_header, so that a second request is the same effect, or repeat = "lookup" with settle_s, so that an unanswered one is looked up before it is sent again.',
-    Cause.CLIENT_RESUBMISSION: 'same_request = "reuse" (or "hold") on the tool with same_request_s = 600: an equal request of the thread waits for the first and takes its output; and an idempotency key on creating a run.',
-    Cause.MODEL_REPEAT: 'same_request = "reuse" on the tool: an equal call of one run takes the output of the first; "hold" asks an operator.',
-    Cause.EXTERNAL_DUPLICATE: 'repeat = "keyed" where the external system honours an idempotency key; else put a mark into the body (body = { external_ref = "{effect_key}" }) and repeat = "lookup": several found go to an operator. Report it to the owner of the system.',
-    Cause.UNKNOWN: "Send x-run-id, x-thread-id, tool_call_id and attempt with every request and keep the logs of all replicas; with LEDGER=observe the ledger records every intent and outcome and the next one can be told.",
-}  # fmt: skip
+    Cause.REDISPATCH: (
+        "Record the intent before the request (LEDGER=enforce), so that a second replica finds it and the lease epoch "
+        'fences a stale one; declare the tool repeat = "lookup" or "keyed", so that a call in doubt is looked up, or '
+        "sent again under one key, and never sent blindly."
+    ),
+    Cause.GATEWAY_RETRY: (
+        'Turn off the gateway\'s own retry of POSTs; declare the tool repeat = "keyed" with key_header, so that a '
+        'second request is the same effect, or repeat = "lookup" with settle_s, so that an unanswered one is looked '
+        "up before it is sent again."
+    ),
+    Cause.CLIENT_RESUBMISSION: (
+        'same_request = "reuse" (or "hold") on the tool with same_request_s = 600: an equal request of the thread '
+        "waits for the first and takes its output; and an idempotency key on creating a run."
+    ),
+    Cause.MODEL_REPEAT: (
+        'same_request = "reuse" on the tool: an equal call of one run takes the output of the first; "hold" asks an '
+        "operator."
+    ),
+    Cause.EXTERNAL_DUPLICATE: (
+        'repeat = "keyed" where the external system honours an idempotency key; else put a mark into the body '
+        '(body = { external_ref = "{effect_key}" }) and repeat = "lookup": several found go to an operator. Report '
+        "it to the owner of the system."
+    ),
+    Cause.UNKNOWN: (
+        "Send x-run-id, x-thread-id, tool_call_id and attempt with every request and keep the logs of all replicas; "
+        "with LEDGER=observe the ledger records every intent and outcome, and the next one can be told."
+    ),
+}
 
 
 def explain(

@@ -89,10 +89,11 @@ def _stalled_call(run: Run, call: str | None, survey: Survey) -> Finding | None:
         how = "its result was normalized" if done is not None else f"the gateway logs {answered[-1].rec.status}"
         return Finding("stalled", run.id, call, at, f"The tool completed ({how}), but nothing was submitted.")
     posts = [p for p in run.posts if p.call == call]
-    at = last[k.DISPATCH] if last[k.DISPATCH] is not None else max((p.rec.at for p in posts), default=run.last)
+    sent = last[k.DISPATCH]
+    begun = sent if sent is not None else max((p.rec.at for p in posts), default=run.last)
     seen = f"the gateway logs {', '.join(str(p.rec.status or 'no status') for p in posts)}" if posts else "no request"
     seen = seen if posts or survey.has("gateway") else "no gateway log is here"
-    return Finding("stalled", run.id, call, at, f"Dispatched without a completion: {seen}.")
+    return Finding("stalled", run.id, call, begun, f"Dispatched without a completion: {seen}.")
 
 
 def orphans(run: Run, survey: Survey) -> Iterator[Finding]:
@@ -138,7 +139,8 @@ class Missing:
         """Yield the calls of a completed run whose tool succeeded and whose effect is nowhere."""
         if run.status not in k.ENDED_WELL:
             return
-        for call in run.calls() or [None]:
+        calls: list[str | None] = [*run.calls()] or [None]
+        for call in calls:
             posts = [p for p in run.posts if p.call == call]
             if any(p.effects for p in posts):
                 continue

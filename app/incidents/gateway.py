@@ -85,10 +85,11 @@ class GatewayReader:
         if method in ("GET", "HEAD", "OPTIONS"):
             return None
         tool = tool_of(path)
+        usual = method == "POST" and path == f"/tools/{tool}"
         return Record(
             at, self._index, line, k.POST, have.get("run"), have.get("thread"), have.get("corr"),
             have.get("call"), tool, k.clean_fingerprint(have.get("fingerprint")), status, took,
-            number(have.get("attempt")), None if method == "POST" and path == f"/tools/{tool}" else intern(f"{method} {path}"),
+            number(have.get("attempt")), None if usual else intern(f"{method} {path}"),
             have.get("dispatch_id"),
         )  # fmt: skip
 

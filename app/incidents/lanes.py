@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from typing import Final
 
 from app.incidents import records as k
@@ -31,7 +32,7 @@ class Axis:
         self._stops = [(times[0], 0)]
         self.breaks: list[tuple[int, int, int]] = []
         spent = 0
-        for before, after in zip(times, times[1:], strict=False):
+        for before, after in pairwise(times):
             gap = after - before
             if gap > _LONG_GAP_US:
                 self.breaks.append((before, after, gap))
@@ -156,7 +157,8 @@ def _draw(mark: _Mark, y: float) -> str:
     failed = kind == k.POST and record is not None and not (record.status or "").startswith("2")
     if kind == k.POST:
         width = max(mark.end - mark.x, 6)
-        shape = f'<rect class="bar{" failed" if failed else ""}" x="{mark.x}" y="{y - 8}" width="{width:.1f}" height="16" rx="3"/>'
+        name = "bar failed" if failed else "bar"
+        shape = f'<rect class="{name}" x="{mark.x}" y="{y - 8}" width="{width:.1f}" height="16" rx="3"/>'
     elif kind == k.EFFECT:
         shape = f'<path class="effect" d="M{mark.x} {y - 8}l7 8-7 8-7-8z"/>'
     else:

@@ -201,7 +201,7 @@ class Survey:
             self.posts_without_print += record.fingerprint is None
         elif self.sources[record.source].name == "coordinator":
             self.coordinator = _wider(self.coordinator, record.at)
-        if record.fingerprint is not None and (kind == k.EFFECT or kind == k.POST):
+        if record.fingerprint is not None and kind in (k.EFFECT, k.POST):
             self.print_lengths[len(record.fingerprint)] += 1
 
     def _effect(self, record: Record) -> None:
@@ -265,8 +265,35 @@ _SAME_THING: Final = {
     **dict.fromkeys(("ticket", "case", "issue_ticket"), "ticket"),
 }
 _EFFECT_VERBS: Final = frozenset(
-    "create send issue make add open post submit place book schedule charge refund pay notify cancel update delete "
-    "register assign transfer publish escalate order invoice bill email".split()
+    [
+        "create",
+        "send",
+        "issue",
+        "make",
+        "add",
+        "open",
+        "post",
+        "submit",
+        "place",
+        "book",
+        "schedule",
+        "charge",
+        "refund",
+        "pay",
+        "notify",
+        "cancel",
+        "update",
+        "delete",
+        "register",
+        "assign",
+        "transfer",
+        "publish",
+        "escalate",
+        "order",
+        "invoice",
+        "bill",
+        "email",
+    ]
 )
 _READS: Final = re.compile(
     r"(get|list|search|lookup|look_up|find|read|fetch|query|check|describe|count|view)(_|$|[A-Z])"

@@ -8,7 +8,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 CHUNK_BYTES: Final = 1 << 20
 
@@ -55,7 +55,7 @@ class _Gunzip:
         self._held = b""
         self._done = False
 
-    def read(self, source: io.BufferedReader) -> bytes:
+    def read(self, source: BinaryIO) -> bytes:
         """Return about a megabyte of text, none at the end; raises EOFError or zlib.error at what is broken."""
         while True:
             data = self._held or source.read(CHUNK_BYTES // 8)
@@ -83,12 +83,13 @@ class LogFile:
             raw = sys.stdin.buffer if file == "-" else Path(file).open("rb")  # noqa: SIM115
         except OSError as error:
             raise UnusableInputError(file, 0, error.strerror or str(error)) from None
-        self._bytes = io.BufferedReader(_Counting(raw, progress), CHUNK_BYTES)
+        self._buffer = io.BufferedReader(_Counting(raw, progress), CHUNK_BYTES)
+        self._bytes = cast("BinaryIO", self._buffer)
         self._gunzip = _Gunzip() if self._peek().startswith(b"\x1f\x8b") else None
 
     def _peek(self) -> bytes:
         try:
-            return self._bytes.peek(4)[:4]
+            return self._buffer.peek(4)[:4]
         except OSError as error:
             raise UnusableInputError(self.file, 0, error.strerror or str(error)) from None
 

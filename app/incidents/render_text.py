@@ -64,7 +64,8 @@ def named(duplicate: Duplicate) -> str:
 
 def _duplicate(number: int, duplicate: Duplicate) -> Iterator[str]:
     yield f"{number}. {named(duplicate) or 'requests without an audit trail'}: {duplicate.cause.value}"
-    yield f"   {IN_WORDS[duplicate.cause][0].upper()}{IN_WORDS[duplicate.cause][1:]} (confidence {duplicate.confidence.value})."
+    words = IN_WORDS[duplicate.cause]
+    yield f"   {words[0].upper()}{words[1:]} (confidence {duplicate.confidence.value})."
     yield f"   Because {duplicate.because}."
     ids = [
         f"{label} {', '.join(values)}"

@@ -110,7 +110,9 @@ def _by_marks(facts: CallFacts, first: Post, second: Post, position: int) -> Ste
         at, start = facts.matcher.true(only.source, only.at), facts.matcher.start(second)
         known = (only.source, second.rec.source) in facts.matcher.supported
         if known and at > facts.matcher.start(first) + SECOND and 0 <= start + SECOND // 2 - at <= _MOMENTS_US:
-            because = f"the one logged dispatch ({clock(only.at)}) comes after the first POST and just before the second"
+            because = (
+                f"the one logged dispatch ({clock(only.at)}) comes after the first POST and just before the second"
+            )
             return Step(Cause.REDISPATCH, Confidence.MEDIUM, because)
     return None
 

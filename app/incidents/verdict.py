@@ -212,7 +212,11 @@ class Judge:
         if post.outcome != "answered":
             verdict.at_most(Confidence.MEDIUM, "The POST has no answer, so its retry may be what is not logged.")
         elif spread > _INSIDE_US:
-            late = f"{seconds(after)} after the only logged POST was answered" if after > 0 else "within the only logged POST"
+            late = (
+                f"{seconds(after)} after the only logged POST was answered"
+                if after > 0
+                else "within the only logged POST"
+            )
             verdict.at_most(
                 Confidence.MEDIUM,
                 f"The effects are {seconds(spread)} apart, the last {late}: a second POST whose line is lost would "

@@ -92,7 +92,9 @@ class Adversary:
         self.log(x, f"dispatch_tool name={x['tool']} tool_call_id={x['call']}", who)
         x["t"] += self.r.uniform(0.01, 0.3)
 
-    def post(self, x: dict[str, Any], status: str = "200", effects: int = 1, attempt: int = 1, took: float | None = None) -> float:
+    def post(
+        self, x: dict[str, Any], status: str = "200", effects: int = 1, attempt: int = 1, took: float | None = None
+    ) -> float:
         took = took if took is not None else self.r.choice([self.r.uniform(0.05, 0.5), self.r.uniform(0.5, 4)])
         headers = {"x-corr-id": x["corr"], "x-run-id": x["run"], "x-thread-id": x["thread"],
                    "body_hash": self.cut(x["hash"], self.hash_g), "tool_call_id": x["call"]}  # fmt: skip
@@ -123,7 +125,9 @@ class Adversary:
         x["t"] += self.r.uniform(0.02, 0.3)
         self.say(x, "submit_tool_outputs status=200", x["t"])
         if self.r.random() < 0.25:
-            self.say(x, f"duplicate_event queue_msg_id={self.id('qm')} action=drop", x["t"] + self.r.uniform(0.1, 3), True)
+            self.say(
+                x, f"duplicate_event queue_msg_id={self.id('qm')} action=drop", x["t"] + self.r.uniform(0.1, 3), True
+            )
 
     def done(self, x: dict[str, Any], status: str = "completed") -> None:
         x["t"] += self.r.uniform(0.05, 1.9)
@@ -133,7 +137,12 @@ class Adversary:
         self.log(x, f"status={status}")
 
     def again(self, x: dict[str, Any]) -> dict[str, Any]:
-        return {**x, "run": self.id("run"), "corr": self.id("cr"), "call": x["call"] if self.global_calls else self.id("call")}
+        return {
+            **x,
+            "run": self.id("run"),
+            "corr": self.id("cr"),
+            "call": x["call"] if self.global_calls else self.id("call"),
+        }
 
     def whole(self, x: dict[str, Any]) -> dict[str, Any]:
         self.ask(x)
@@ -158,7 +167,11 @@ class Adversary:
             self.reply(x, end)
             back = x["t"]
             for _ in range(2 if shape == "thrice" else 1):
-                x["t"] = began + r.uniform(0.3, 1) if shape == "overlap" else x["t"] + r.uniform(0.05, 160 if shape == "late" else 2)
+                x["t"] = (
+                    began + r.uniform(0.3, 1)
+                    if shape == "overlap"
+                    else x["t"] + r.uniform(0.05, 160 if shape == "late" else 2)
+                )
                 if r.random() < 0.4:
                     self.send(x, (x["who"] + 1) % self.replicas)
                 self.post(x)
@@ -173,7 +186,13 @@ class Adversary:
         self.send(x)
         for n in range(r.choice([1, 1, 1, 2])):
             status = r.choice(["-", "timeout", "reset", "500", "502", "503", "504"])
-            x["t"] = self.post(x, status, attempt=n + 1, effects=1 if n == 0 else r.choice([0, 1]), took=10.0 if status == "timeout" else r.uniform(0.2, 9)) + r.uniform(0.02, 5)
+            x["t"] = self.post(
+                x,
+                status,
+                attempt=n + 1,
+                effects=1 if n == 0 else r.choice([0, 1]),
+                took=10.0 if status == "timeout" else r.uniform(0.2, 9),
+            ) + r.uniform(0.02, 5)
         self.reply(x, self.post(x, attempt=n + 2))
         self.done(x)
         self.duplicates[frozenset(x["effects"])] = "gateway_retry"
@@ -231,7 +250,12 @@ class Adversary:
                 if shape == "refused" or self.r.random() < 0.5:
                     self.say(x, "normalize_ok bytes=5", end + 0.1)
                 if shape == "refused":
-                    self.say(x, self.r.choice(["submit_failed status=400", "submit_failed", "submit_tool_outputs status=404"]), end + 0.2, True)
+                    self.say(
+                        x,
+                        self.r.choice(["submit_failed status=400", "submit_failed", "submit_tool_outputs status=404"]),
+                        end + 0.2,
+                        True,
+                    )
         self.findings.add(("stalled", x["run"]))
 
     def orphan_effect(self) -> None:
@@ -321,15 +345,24 @@ class Adversary:
             if shuffle:
                 r.shuffle(lines)
             for _ in range(r.choice([0, 0, 3])):
-                lines.insert(r.randrange(len(lines) + 1), r.choice(["--- log rotated ---", "panic: nil", "2026-03-12T", "{"]))
+                lines.insert(
+                    r.randrange(len(lines) + 1), r.choice(["--- log rotated ---", "panic: nil", "2026-03-12T", "{"])
+                )
             return lines
 
         split = self.replicas if r.random() < 0.7 else 1
         for replica in range(split):
-            lines = [f"{self.iso('coordinator', at)} coordinator INFO  {text}" for at, who, text in sorted(self.c) if who % split == replica]
+            lines = [
+                f"{self.iso('coordinator', at)} coordinator INFO  {text}"
+                for at, who, text in sorted(self.c)
+                if who % split == replica
+            ]
             put("coordinator", f"c{replica}.log", "\n".join(mess(lines)) + "\n")
         put("gateway", "g.log", "\n".join(mess(self.blocks())))
-        lines = [f"{self.iso('submitter', at)} submitter {'WARN ' if w else 'INFO '} {text}" for at, text, w in sorted(self.s)]
+        lines = [
+            f"{self.iso('submitter', at)} submitter {'WARN ' if w else 'INFO '} {text}"
+            for at, text, w in sorted(self.s)
+        ]
         put("submitter", "s.log", "\n".join(mess(lines)) + "\n")
         entries = [{**e, "created_at": self.iso("audit", at)} for at, e in sorted(self.a, key=lambda pair: pair[0])]
         if shuffle:
@@ -343,7 +376,9 @@ class Adversary:
 def play(seed: int) -> Adversary:
     """Play one to four incidents among benign turns."""
     w = Adversary(seed)
-    acts = [w.benign] * w.r.choice([2, 8, 30]) + [getattr(w, n) for n in w.r.choices(CAUSES + OTHERS, k=w.r.randrange(1, 5))]
+    acts = [w.benign] * w.r.choice([2, 8, 30]) + [
+        getattr(w, n) for n in w.r.choices(CAUSES + OTHERS, k=w.r.randrange(1, 5))
+    ]
     w.benign()
     w.r.shuffle(acts)
     for act in acts:

@@ -37,7 +37,9 @@ def test_standard_input_and_output_file(tmp_path: Path) -> None:
 
 
 def test_a_window_of_one_second_makes_no_duplicate() -> None:
-    files = [w for n in ("coordinator.log", "gateway.log", "audit.json") for w in (f"--{n.split('.')[0]}", str(HERE / n))]
+    files = [
+        w for n in ("coordinator.log", "gateway.log", "audit.json") for w in (f"--{n.split('.')[0]}", str(HERE / n))
+    ]
     assert investigate(*files, "--window", "1s").returncode == 0
     assert investigate(*files, "--window", "2s").returncode == 1
 

@@ -61,7 +61,12 @@ def test_the_full_answer() -> None:
 def test_timeline_sources_and_window() -> None:
     said = json.loads(answer("--format", "json")[1])
     timeline = said["duplicates"][0]["timeline"]
-    post = {"at": "2026-03-12T10:16:05.410Z", "source": "gateway", "line": 1, "what": "POST /tools/create_ticket 200 2.1s"}
+    post = {
+        "at": "2026-03-12T10:16:05.410Z",
+        "source": "gateway",
+        "line": 1,
+        "what": "POST /tools/create_ticket 200 2.1s",
+    }
     assert post in timeline
     assert [moment["at"] for moment in timeline] == sorted(moment["at"] for moment in timeline)
     assert len(timeline) == 6 + 2 + 2 + 3

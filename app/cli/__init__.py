@@ -21,6 +21,7 @@ from app.cli.errors import one_line_of
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "up": ("app.cli.up:up", "Run everything here: Postgres, web, worker, sandbox."),
     "demo": ("app.cli.demo:demo", "Play the founding incident twice: as it was, and with the ledger."),
+    "drill": ("app.cli.drill:drill", "Break everything under load, and count what was doubled or lost."),
     "web": ("app.cli.processes:web", "Serve the agent API and the console."),
     "worker": ("app.cli.processes:worker", "Drive runs."),
     "sandbox": ("app.cli.processes:sandbox", "Serve the outside world for demo and tests."),

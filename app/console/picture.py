@@ -99,7 +99,7 @@ def draw(
     return Picture(
         height=height,
         lanes=lanes,
-        marks=[(mark, scale.x(mark.at), tops[mark.lane] + 15 + _line(mark) * ROW) for mark in shown],
+        marks=_placed(shown, scale, tops),
         bars=[_bar(one, rows[_key(one)], scale) for one in attempts if rows[_key(one)] < MOST_ROWS],
         leases=_leases(run, attempts, events, scale),
         brackets=_brackets(calls, evidence, attempts, scale),
@@ -129,6 +129,19 @@ def _rows_of(attempts: Sequence[AttemptRow]) -> dict[tuple[str, int], int]:
         free[row : row + 1] = [_over(attempt)]
         rows[_key(attempt)] = row
     return rows
+
+
+def _placed(marks: Sequence[Mark], scale: Scale, tops: dict[str, int]) -> list[tuple[Mark, float, float]]:
+    """Where each mark stands; what would hide another one of its lane stands beside it."""
+    taken: set[tuple[float, float]] = set()
+    placed = []
+    for mark in sorted(marks, key=lambda one: one.at):
+        x, y = scale.x(mark.at), float(tops[mark.lane] + 15 + _line(mark) * ROW)
+        while any(abs(x - other) < 11 and y == line for other, line in taken):
+            x += 12
+        taken.add((x, y))
+        placed.append((mark, x, y))
+    return placed
 
 
 def _line(mark: Mark) -> int:

@@ -115,5 +115,7 @@
       setTimeout(() => { button.textContent = "Copy"; }, 1500);
     });
   });
+  const place = $(".side [aria-current]");
+  if (place && place.closest(".side").scrollWidth > window.innerWidth) place.scrollIntoView({ block: "nearest", inline: "center" });
   settle();
 })();

@@ -113,5 +113,11 @@ def headings(path: Path) -> set[str]:
 
 
 def test_every_document_is_reached() -> None:
+    reached, ahead = set(), {ROOT / "README.md"}
+    while ahead:
+        path = ahead.pop()
+        reached.add(path)
+        links = re.findall(r"\]\(([^)\s#]+\.md)[)#]", path.read_text(encoding="utf-8"))
+        ahead |= {there for link in links if (there := (path.parent / link).resolve()).exists()} - reached
     for path in (ROOT / "docs").glob("*.md"):
-        assert f"docs/{path.name}" in README, f"README.md does not lead to docs/{path.name}"
+        assert path in reached, f"no link leads from README.md to docs/{path.name}"

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sandbox.events import Events
 from sandbox.faults import SpecError, parse_spec
 from sandbox.server import PortTakenError, serve
 from sandbox.trail import TrailError
@@ -23,6 +24,14 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--faults", default="", metavar="SPEC", help="[tool:]kind[=value][@probability][*times],… and seed=N"
     )
+    made.add_argument(
+        "--event-url", metavar="URL", help="where completion events of accept_202 go ($SANDBOX_EVENT_URL)"
+    )
+    made.add_argument(
+        "--event-secret",
+        metavar="SECRET",
+        help="whsec_…, which signs them ($SANDBOX_EVENT_SECRET keeps it off the list of processes)",
+    )
     made.add_argument("--home", type=Path, help="where the trails are ($COUNTERFOIL_HOME/sandbox)")
     return made
 
@@ -33,7 +42,7 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     home = options.home or Path(environ.get("COUNTERFOIL_HOME") or ".counterfoil") / "sandbox"
     try:
         drain_s = _drain_s(environ)
-        world = World(home, parse_spec(options.faults))
+        world = World(home, parse_spec(options.faults), _events(options, environ))
         try:
             asyncio.run(serve(world, options.host, options.port, drain_s=drain_s))
         finally:
@@ -42,6 +51,14 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
         sys.stderr.write(f"sandbox: {error}\n")
         return 2
     return 0
+
+
+def _events(options: argparse.Namespace, environ: Mapping[str, str]) -> Events | None:
+    url = options.event_url or environ.get("SANDBOX_EVENT_URL")
+    secret = options.event_secret or environ.get("SANDBOX_EVENT_SECRET")
+    if bool(url) != bool(secret):
+        raise ValueError("--event-url and --event-secret go together")
+    return Events(url, secret) if url and secret else None
 
 
 def _drain_s(environ: Mapping[str, str]) -> float:

@@ -12,6 +12,7 @@ from aiohttp import web
 from sandbox.action import Asked, BadBodyError
 from sandbox.answers import FATES, Answer, from_reply, instead, problem, send, spoil
 from sandbox.effect import Origin
+from sandbox.events import completion
 from sandbox.faults import Fault, SpecError, parse_spec
 from sandbox.world import World
 
@@ -98,7 +99,9 @@ async def perform(world: World, call: Call) -> Answer:
         act(world, call, asked)
         return Answer(ending="silence")
     if (after_s := call.seconds("accept_202")) is not None:
-        world.spawn(act_later(world, call, asked, after_s))
+        work = world.spawn(act_later(world, call, asked, after_s))
+        if asked.fault("event_first"):
+            await work
         return Answer(202, b'{"status": "accepted"}')
     made = act(world, call, asked)
     await asyncio.sleep(call.seconds("latency_after") or 0)
@@ -127,6 +130,12 @@ def act(world: World, call: Call, asked: Asked) -> Answer:
 
 
 async def act_later(world: World, call: Call, asked: Asked, after_s: float) -> None:
-    """Make the effect of an accepted call."""
+    """Make the effect of an accepted call, and tell of it where somebody wants to know."""
     await asyncio.sleep(after_s)
-    act(world, call, asked)
+    failed = asked.fault("event_failed") is not None
+    output: object = {"error": "it did not work out"} if failed else json.loads(act(world, call, asked).body)
+    if world.events is None or asked.fault("event_lost"):
+        return
+    await asyncio.sleep(call.seconds("event_delay") or 0)
+    event = completion(call.origin, output, succeeded=not failed, named=not asked.fault("event_unnamed"))
+    await world.events.tell(event, copies=2 if asked.fault("event_twice") else 1)

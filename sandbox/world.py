@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 from sandbox.access import AccessLog
 from sandbox.billing import Billing
+from sandbox.events import Events
 from sandbox.faults import Spec
 from sandbox.log import log
 from sandbox.mail import Mail
@@ -32,7 +33,7 @@ class World:
     Raises HomeTakenError, and TrailError when a trail cannot be read. The lock falls with the process.
     """
 
-    def __init__(self, home: Path, faults: Spec) -> None:
+    def __init__(self, home: Path, faults: Spec, events: Events | None = None) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self.home: Final = home
         self._lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -45,6 +46,7 @@ class World:
         self.actions: Final = {**self.tickets.actions, **self.mail.actions, **self.billing.actions}
         self.access: Final = AccessLog(home)
         self.plan: Final = FaultPlan(faults)
+        self.events: Final = events
         self.tasks: Final[set[asyncio.Task[Any]]] = set()
 
     @property

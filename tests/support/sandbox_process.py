@@ -59,13 +59,17 @@ class SandboxProcess:
         self.kill()
 
 
-def start_sandbox(home: Path, *, port: int = 0, faults: str = "", wait_s: float = 60) -> SandboxProcess:
+def start_sandbox(
+    home: Path, *, port: int = 0, faults: str = "", wait_s: float = 60, events: tuple[str, str] | None = None
+) -> SandboxProcess:
     """Start `python -m sandbox` under `home` and return when it answers; RuntimeError (its log) if it dies.
 
-    Port 0 takes a free one. Its log goes to `sandbox.log` in the home.
+    Port 0 takes a free one. Its log goes to `sandbox.log` in the home. events: where completions go, and the secret.
     """
     home.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "sandbox", "--home", str(home), "--port", str(port), "--faults", faults]
+    if events is not None:
+        command += ["--event-url", events[0], "--event-secret", events[1]]
     with (home / "sandbox.log").open("ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, stderr=log, stdin=subprocess.DEVNULL, env=os.environ)
     until = time.monotonic() + wait_s

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any, Final
 
 import click
@@ -114,6 +115,8 @@ counterfoil = CommandTable(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; users never see a traceback unless COUNTERFOIL_DEBUG is set."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a sign gets a question mark, not an error
     try:
         code = counterfoil.main(args=arguments, prog_name="counterfoil", standalone_mode=False)
         sys.stdout.flush()

@@ -21,25 +21,33 @@ _STYLE: Final = """
 @media (prefers-color-scheme:dark){:root{--paper:#14181f;--ink:#e6eaf0;--soft:#9aa6b5;--line:#2d3541;--band:#1b212a;
 --accent:#8ab4f8;--bad:#ff8a80;--bar:#4a74b4;--failed:#a5524c;--star:#ff8a80;--dot:#9aa6b5;--go:#6fcf97}}
 @media print{:root{color-scheme:light;--paper:#fff;--ink:#000;--soft:#444;--line:#bbb;--band:#f6f6f6;--accent:#123e80;
---bad:#a00;--bar:#9fbfe8;--failed:#e8b0ab;--star:#a00;--dot:#444;--go:#165c33}section{break-inside:avoid}main{padding:0}}
+--bad:#a00;--bar:#9fbfe8;--failed:#e8b0ab;--star:#a00;--dot:#444;--go:#165c33}section{break-inside:avoid}
+main{padding:0}}
 *{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",sans-serif}
 main{max-width:1240px;margin:0 auto;padding:28px 24px 48px}h1{font-size:22px;line-height:1.3;margin:0 0 4px}
 h2{font-size:18px;margin:0 0 2px}h3{font-size:13px;margin:14px 0 4px;color:var(--soft);font-weight:600}
 p{margin:4px 0}.soft{color:var(--soft)}section{border-top:1px solid var(--line);margin-top:22px;padding-top:18px}
 .case{display:grid;grid-template-columns:minmax(0,1.9fr) minmax(280px,1fr);gap:24px;align-items:start}
-.case>header{grid-column:1/-1}details{margin-top:12px}@media (max-width:900px){.case{grid-template-columns:minmax(0,1fr)}}
-.chip{display:inline-block;border:1px solid var(--line);border-radius:99px;padding:0 10px;font-size:13px;margin-right:6px}
+.case>header{grid-column:1/-1}details{margin-top:12px}
+@media (max-width:900px){.case{grid-template-columns:minmax(0,1fr)}}
+.chip{display:inline-block;border:1px solid var(--line);border-radius:99px;
+padding:0 10px;font-size:13px;margin-right:6px}
 .chip.cause{border-color:var(--bad);color:var(--bad);font-weight:600}
 code,td.m,.lanes text{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}
 code{font-size:13px;overflow-wrap:anywhere}ul{margin:0;padding-left:18px}li{margin:3px 0}
-.lanes{width:100%;min-width:620px;display:block;height:auto;border:1px solid var(--line);border-radius:8px;background:var(--paper)}
-.lanes text{font-size:12.5px;fill:var(--ink)}.lanes .name{fill:var(--soft);font-weight:600}.lanes .time,.lanes .gap{fill:var(--soft);font-size:11px}
-.lanes .gap,.lanes .bracketed{text-anchor:middle}.lanes .band{fill:none}.lanes .gateway .band,.lanes .submitter .band{fill:var(--band)}
-.lanes .rule{stroke:var(--line)}.lanes .tick{stroke:var(--line);stroke-dasharray:2 4}.lanes .break{stroke:var(--soft);stroke-dasharray:6 4}
+.lanes{width:100%;min-width:620px;display:block;
+height:auto;border:1px solid var(--line);border-radius:8px;background:var(--paper)}
+.lanes text{font-size:12.5px;fill:var(--ink)}.lanes .name{fill:var(--soft);font-weight:600}
+.lanes .time,.lanes .gap{fill:var(--soft);font-size:11px}
+.lanes .gap,.lanes .bracketed{text-anchor:middle}.lanes .band{fill:none}
+.lanes .gateway .band,.lanes .submitter .band{fill:var(--band)}
+.lanes .rule{stroke:var(--line)}.lanes .tick{stroke:var(--line);stroke-dasharray:2 4}
+.lanes .break{stroke:var(--soft);stroke-dasharray:6 4}
 .lanes .bar{fill:var(--bar)}.lanes .bar.failed{fill:var(--failed);stroke:var(--bad);stroke-dasharray:3 2}
 .lanes .effect{fill:var(--star)}.lanes .dot{fill:var(--dot)}.lanes .dot.dispatch{fill:var(--accent)}
-.lanes .dot.normalize,.lanes .dot.submit{fill:var(--go)}.lanes .dot.duplicate_event{fill:var(--paper);stroke:var(--dot);stroke-width:2}
+.lanes .dot.normalize,.lanes .dot.submit{fill:var(--go)}
+.lanes .dot.duplicate_event{fill:var(--paper);stroke:var(--dot);stroke-width:2}
 .lanes .bracket{fill:none;stroke:var(--bad);stroke-width:2}.lanes .bracketed{fill:var(--bad);font-size:11px}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:13px}
 th,td{text-align:left;padding:3px 12px 3px 0;vertical-align:top;border-bottom:1px solid var(--line)}

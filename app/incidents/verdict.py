@@ -198,14 +198,14 @@ class Judge:
         if gaps := self._survey.gaps["gateway"]:
             verdict.at_most(
                 Confidence.MEDIUM,
-                f"Gateway lines: of {gaps} runs with a result no request is logged, so others may lack too.",
+                f"Gateway lines: {gaps} runs have a result but no logged request, so others may lack too.",
             )
         start, end = self._matcher.start(post), self._matcher.end(post)
         results = [self._matcher.true(r.source, r.at) for r in facts.normal + facts.submits]
         if self._matcher.at(effects[0]) < start - _INSIDE_US or any(at < end - _INSIDE_US for at in results):
             verdict.at_most(
                 Confidence.MEDIUM,
-                "An effect or a result is older than the only logged POST can explain: one before it may not be logged.",
+                "An effect or a result is older than the only logged POST explains: one before it may not be logged.",
             )
         spread = self._matcher.at(effects[-1]) - self._matcher.at(effects[0])
         after = self._matcher.at(effects[-1]) - end

@@ -71,7 +71,7 @@ def turn(files: dict[str, TextIO], number: int, at: float) -> None:
     ids = f"thread=thr_{number // 3:x} run=run_{number:x} corr=cr_{number:x}"
     call, print_of = f"call_{number:x}", f"{number * 2654435761 % 2**32:08x}"
     steps = ("create_run model=gpt-4.1", "status=in_progress", "status=requires_action tool_calls=1",
-             f"dispatch_tool name=create_ticket tool_call_id={call}", "status=in_progress", "status=completed")  # fmt: skip
+             f"dispatch_tool name=create_ticket tool_call_id={call}", "status=in_progress", "status=completed")  # fmt: skip # noqa: E501
     for step, after in zip(steps, (0, 1.8, 3.1, 3.12, 6, 7.5), strict=True):
         files["coordinator"].write(f"{stamp(at + after)} coordinator INFO  {ids} {step}\n")
     for again in range(2 if number % EVERY == EVERY - 1 else 1):
@@ -80,7 +80,7 @@ def turn(files: dict[str, TextIO], number: int, at: float) -> None:
             f"  x-corr-id=cr_{number:x}  x-run-id=run_{number:x}  x-thread-id=thr_{number // 3:x}\n"
             f"  body_hash={print_of}...  tool_call_id={call}\n\n"
         )
-        entry = {"event": "ticket.created", "ticket_id": f"TCK-{number}-{again}", "created_at": stamp(at + 5.2 + 2.6 * again),
+        entry = {"event": "ticket.created", "ticket_id": f"TCK-{number}-{again}", "created_at": stamp(at + 5.2 + 2.6 * again),  # noqa: E501
                  "source": "agent-tool-gateway", "request_fingerprint": f"{print_of}..."}  # fmt: skip
         files["audit"].write(json.dumps(entry) + "\n")
     ids = f"corr=cr_{number:x} run=run_{number:x} tool_call_id={call}"

@@ -110,8 +110,8 @@ class Adversary:
         self.count += 1
         made = form.format(self.count)
         x["effects"].append(made)
-        self.a.append((at, {"event": event, key: int(made) if made.isdecimal() else made, "source": "agent-tool-gateway",
-                            "request_fingerprint": self.cut(x["hash"], self.hash_a), "customer_id": "cus_1"}))  # fmt: skip
+        self.a.append((at, {"event": event, key: int(made) if made.isdecimal() else made, "source": "agent-tool-gateway",  # noqa: E501
+                            "request_fingerprint": self.cut(x["hash"], self.hash_a), "customer_id": "cus_1"}))  # fmt: skip # noqa: E501
 
     def cut(self, text: str, length: int) -> str:
         return text if length >= 64 else text[:length] + "..."

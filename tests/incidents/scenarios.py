@@ -134,7 +134,7 @@ class Turn:
         self.effects.append(made)
         self.w.runs_of[made] = self.run
         entry = {"event": event, key: made, "created_at": at, "source": "agent-tool-gateway",
-                 "request_fingerprint": _cut(self.fingerprint, self.w.dials.audit_hash or self.w.dials.cut_hash)}  # fmt: skip
+                 "request_fingerprint": _cut(self.fingerprint, self.w.dials.audit_hash or self.w.dials.cut_hash)}  # fmt: skip # noqa: E501
         self.w.audit.append((at, entry))
 
     def tell(self, text: str, at: float) -> None:
@@ -159,8 +159,7 @@ class Turn:
         return self
 
     def same_turn_other_run(self) -> Turn:
-        other = Turn(self.w, self.thread, self.tool, self.fingerprint)
-        return other
+        return Turn(self.w, self.thread, self.tool, self.fingerprint)
 
 
 def _cut(fingerprint: str, length: int | None) -> str:

@@ -8,11 +8,11 @@ from collections import Counter
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
-from datetime import UTC, datetime
+from datetime import UTC, datetime  # noqa: E402
 
-from scenarios import BENIGN, CAUSES, FINDINGS, Dials, Scenario, Truth, Writer, play
+from scenarios import BENIGN, CAUSES, FINDINGS, Dials, Scenario, Truth, Writer, play  # noqa: E402
 
-from app.incidents import Explanation, investigate_files
+from app.incidents import Explanation, investigate_files  # noqa: E402
 
 PRESETS = {
     "plain": Dials(),

@@ -61,7 +61,7 @@ class Clients:
         body = {"assistant_id": self.assistant_id, "thread": {"messages": [message]}}
         ran = await self._started(turn, await self.ask("POST", "/threads/runs", body))
         await self._follow(ran)
-        if turn.again and ran.status == "cancelled":
+        if turn.again and not ran.with_operator:
             made = await self.ask("POST", f"/threads/{ran.thread_id}/runs", {"assistant_id": self.assistant_id})
             await self._follow(await self._started(turn, made))
 

@@ -14,7 +14,7 @@ from app.drill.clients import Ran
 from app.drill.plan import PlannedCall
 from app.drill.stage import Stage
 from sql.operators import RunRow, list_events, list_runs
-from sql.tool_calls import CallRow, list_calls, list_evidence
+from sql.tool_calls import CallRow, list_calls
 
 UNSETTLED: Final = ("pending", "held", "intended", "accepted", "in_doubt")
 ACTIVE: Final = ("queued", "in_progress", "requires_action")
@@ -53,6 +53,8 @@ class Books:
 async def open_books(stage: Stage, ran: Sequence[Ran]) -> Books:
     """Read the ledger and the trails."""
     books = Books(effects=read_trails(stage.home / "sandbox"))
+    as_before = stage.mode == "off"  # which knows no attempts, and of doubt only that it sends again
+    books.unknown = unanswered(stage.home / "sandbox") if as_before else 0
     ids = [one.run_id for one in ran]
     for start in range(0, len(ids), BATCH):
         part = ids[start : start + BATCH]
@@ -60,10 +62,9 @@ async def open_books(stage: Stage, ran: Sequence[Ran]) -> Books:
         calls = await stage.read(list_calls(run_ids=part, most=MOST))
         for call in sorted(calls, key=lambda c: (c.round, c.index)):
             books.calls[call.run_id].append(call)
-        events = await stage.read(list_events(part))
-        unknown = sum(event.event == "attempt.unknown" for event in events)
-        evidence = await stage.read(list_evidence([call.key for call in calls]))
-        books.unknown += max(unknown, sum(e.kind == "reply" and e.says == "unknown" for e in evidence))
+        if not as_before:
+            events = await stage.read(list_events(part))
+            books.unknown += sum(event.event == "attempt.unknown" for event in events)
     return books
 
 
@@ -76,6 +77,15 @@ def read_trails(folder: Path) -> dict[str, list[dict[str, Any]]]:
             record = json.loads(line)
             effects[str(record["content"].get(marked_by))].append(record)
     return effects
+
+
+def unanswered(folder: Path) -> int:
+    """How many requests to tools had no answer that says what happened, by the sandbox's access log."""
+    entries: dict[int, dict[str, Any]] = defaultdict(dict)
+    for line in (folder / "requests.jsonl").read_text().splitlines():
+        entries[(record := json.loads(line))["request"]] |= record
+    tools = [entry for entry in entries.values() if entry.get("tool") != "lookup"]
+    return sum(entry.get("answer") != "sent" or (entry.get("status") or 0) >= 500 for entry in tools)
 
 
 def compare(books: Books, ran: Sequence[Ran]) -> list[Violation]:

@@ -50,12 +50,17 @@ class PlannedCall:
 
 @dataclass(frozen=True)
 class Turn:
-    """One run: rounds of parallel calls; cancelled after a time or not, and then asked for again or not."""
+    """What a user asks for: rounds of parallel calls; cancelled after a time or not; asked for again after that."""
 
     number: int
     rounds: tuple[tuple[PlannedCall, ...], ...]
     cancel_after_s: float | None = None
     again: bool = False
+
+    @property
+    def runs(self) -> int:
+        """How many runs it makes."""
+        return 1 + self.again
 
     @property
     def calls(self) -> list[PlannedCall]:
@@ -95,16 +100,20 @@ class Plan:
 def make_plan(seed: int, runs: int, *, lease_s: float) -> Plan:
     """The plan of a seed; equal seeds and numbers of runs make equal plans."""
     chance = random.Random(f"{seed}/turns")
-    turns = tuple(_turn(number, chance) for number in range(runs))
+    turns: list[Turn] = []
+    left = runs
+    while left:
+        turns.append(_turn(len(turns), chance, left))
+        left -= turns[-1].runs
     chance = random.Random(f"{seed}/disturbances")
     disturbances = [
-        Disturbance(chance.randrange(max(1, runs)), act, chance.random(), lease_s * chance.uniform(1.2, 2.5))
+        Disturbance(chance.randrange(len(turns)), act, chance.random(), lease_s * chance.uniform(1.2, 2.5))
         for act, (rate, least) in RATES.items()
         for _ in range(max(least, round(rate * runs)))
     ]
     chance = random.Random(f"{seed}/lives")
     lives = tuple(_life(chance) for _ in range(runs + 100))
-    return Plan(seed, turns, tuple(sorted(disturbances, key=lambda one: one.after)), lives)
+    return Plan(seed, tuple(turns), tuple(sorted(disturbances, key=lambda one: one.after)), lives)
 
 
 def _life(chance: random.Random) -> str:
@@ -118,9 +127,9 @@ def _life(chance: random.Random) -> str:
 SHAPES: Final[Sequence[tuple[int, ...]]] = ((1,), (1,), (1,), (2,), (2,), (1, 1), (1, 1), (3, 1))
 
 
-def _turn(number: int, chance: random.Random) -> Turn:
+def _turn(number: int, chance: random.Random, left: int) -> Turn:
     cancels = chance.random() < 0.08
-    again = cancels and chance.random() < 0.7
+    again = cancels and chance.random() < 0.7 and left > 1
     shape = (1,) if again else chance.choice(SHAPES)
     kinds = [kind for kind in TOOLS.values() if kind.reuses] if again else [k for k in TOOLS.values() if not k.reuses]
     weights = [kind.weight for kind in kinds]

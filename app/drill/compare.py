@@ -83,7 +83,8 @@ def unanswered(folder: Path) -> int:
     """How many requests to tools had no answer that says what happened, by the sandbox's access log."""
     entries: dict[int, dict[str, Any]] = defaultdict(dict)
     for line in (folder / "requests.jsonl").read_text().splitlines():
-        entries[(record := json.loads(line))["request"]] |= record
+        record = json.loads(line)
+        entries[record["request"]] |= record
     tools = [entry for entry in entries.values() if entry.get("tool") != "lookup"]
     return sum(entry.get("answer") != "sent" or (entry.get("status") or 0) >= 500 for entry in tools)
 

@@ -1,23 +1,24 @@
 """Logs: JSON lines on stderr, the same form in every process.
 
 Each line has `timestamp` (UTC), `level`, `event` and `service`; the rest are ids, counts and times, never a
-payload. Lines of libraries that use `logging` come out in the same form.
+payload. Lines of libraries that use `logging` come out in the same form. An exception is told by its class and
+where it came from, never by its message, which may quote anything.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Callable, Iterator, MutableMapping
 
     from structlog.typing import FilteringBoundLogger, Processor
 
-DATA_LINES: Final = ("DETAIL:", "CONTEXT:", "LINE ", "QUERY:")  # of a database error: they quote rows
-
 FIRST: Final = ("timestamp", "level", "service", "event")
+_sinks: list[Callable[[dict[str, Any]], None]] = []
 
 
 def configure(service: str, *, level: int = logging.INFO) -> None:
@@ -28,7 +29,7 @@ def configure(service: str, *, level: int = logging.INFO) -> None:
     structlog.configure(
         processors=[
             *shared,
-            structlog.processors.format_exc_info,
+            tell_exception,
             arranged,
             structlog.processors.JSONRenderer(),
         ],
@@ -57,7 +58,7 @@ def formatter(service: str) -> logging.Formatter:
         foreign_pre_chain=processors(service),
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
+            tell_exception,
             arranged,
             structlog.processors.JSONRenderer(),
         ],
@@ -80,9 +81,39 @@ def processors(service: str) -> list[Processor]:
     ]
 
 
+def tell_exception(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Say of an exception its classes and places: messages quote rows, arguments and replies."""
+    found = line.pop("exc_info", None)
+    if found is True:
+        found = sys.exc_info()
+    error = found[1] if isinstance(found, tuple) else found
+    if isinstance(error, BaseException):
+        line["exception"] = "\n".join(told(error))
+    return line
+
+
+def told(error: BaseException) -> Iterator[str]:
+    """Yield the classes of an exception and of those it came from, each with the places it passed."""
+    chain: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in chain:
+        chain.append(cause)
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    for one in reversed(chain):
+        for frame in traceback.extract_tb(one.__traceback__, limit=-30):
+            yield f"{frame.filename}:{frame.lineno} in {frame.name}"
+        state = getattr(one, "sqlstate", None)
+        yield f"{type(one).__module__}.{type(one).__qualname__}" + (f" ({state})" if state else "")
+
+
+def also(sink: Callable[[dict[str, Any]], None] | None) -> None:
+    """Give every line to this one too, which must not log; None: to nobody any more."""
+    _sinks[:] = [] if sink is None else [sink]
+
+
 def arranged(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Take out of a traceback what a database error quotes from rows; put what all lines have first."""
-    if isinstance(text := line.get("exception"), str):
-        kept = (part for part in text.splitlines() if not part.startswith(DATA_LINES))
-        line["exception"] = "\n".join(kept)
-    return {name: line[name] for name in (*FIRST, *line) if name in line}
+    """Put what all lines have first."""
+    found = {name: line[name] for name in (*FIRST, *line) if name in line}
+    for sink in _sinks:
+        sink(found)
+    return found

@@ -7,12 +7,14 @@ import signal
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from app import telemetry
 from app.settings import Settings
 
 STREAM_THREADS = 500
 
 if TYPE_CHECKING:
     from gunicorn.arbiter import Arbiter
+    from gunicorn.workers.base import Worker
 
 settings = Settings.from_environment(os.environ)
 
@@ -40,6 +42,16 @@ logconfig_dict: dict[str, Any] = {
         "gunicorn.access": {"level": "WARNING", "handlers": [], "propagate": False},
     },
 }
+
+
+def post_fork(arbiter: Arbiter, worker: Worker) -> None:
+    """Start exporting telemetry here: its threads would not survive the fork."""
+    telemetry.configure("web")
+
+
+def worker_exit(arbiter: Arbiter, worker: Worker) -> None:
+    """Send what is left of it."""
+    telemetry.shut_down()
 
 
 def when_ready(arbiter: Arbiter) -> None:

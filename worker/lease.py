@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 @dataclass
 class HeldRun:
-    """A run under this worker's lease. seen_wakes: `wakes` as its last decision saw it."""
+    """A run under this worker's lease. seen_wakes: `wakes` as its last decision saw it; claim: a traceparent."""
 
     id: str
     thread_id: str
@@ -23,6 +23,7 @@ class HeldRun:
     suspect: bool = False
     seen_wakes: int = -1
     lost: bool = False
+    claim: str | None = None
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -106,7 +107,7 @@ class Leases:
             held.news.set()
 
     def _lose(self, held: HeldRun) -> None:
-        log.info("lease_lost", run=held.id, epoch=held.epoch)
+        log.info("lease_lost", run=held.id, thread=held.thread_id, epoch=held.epoch)
         held.lost = True
         held.news.set()
         self.drop(held)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,7 +13,10 @@ import psycopg
 import structlog
 from psycopg import AsyncConnection
 
+from app import telemetry
 from app.catalog.tool import Catalog, Tool
+from app.telemetry.tallies import TALLIES
+from sql.metrics import add_tallies
 from sql.queue import ClaimedRun, claim_due, report_worker, surrender_calls
 from sql.statement import Statement
 from sql.tools import report_tools
@@ -32,6 +36,7 @@ CHANNEL: Final = "counterfoil"
 CLAIM_BATCH: Final = 200
 DRAIN_SLACK_S: Final = 2.0
 SWEEP_S: Final = 60.0
+TALLY_S: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -79,12 +84,14 @@ class Worker:
 
     async def run(self) -> None:
         """Works until `stop`, then drains."""
+        telemetry.configure("worker")
         log.info("worker_started", owner=self.owner, slots=self.terms.slots)
         tasks = [
             asyncio.create_task(self._forever("renew", self._renew, self.terms.lease_s / 3)),
             asyncio.create_task(self._forever("watch", self.leases.watch, self.terms.poll_s)),
             asyncio.create_task(self._listen()),
             asyncio.create_task(self._forever("sweep", self._sweep, SWEEP_S)),
+            asyncio.create_task(self._forever("tally", self._tally, TALLY_S)),
         ]
         await self._once("report", self._report)
         try:
@@ -109,6 +116,7 @@ class Worker:
         free = self.terms.slots - len(self._runs)
         suspects = 0 if any(held.suspect for held in self.leases.held.values()) else 1
         claimed: list[ClaimedRun] = []
+        began_ns = time.time_ns()
         self._due.clear()
         if free > 0:
             statement = claim_due(
@@ -120,12 +128,10 @@ class Worker:
             claimed = await self._try("claim", statement) or []
         if poisoned := [run.id for run in claimed if run.poisoned]:
             await self._try("surrender", surrender_calls(poisoned))
-        for run in claimed:
-            if run.poisoned:
-                log.error("run_poisoned", run=run.id, claims=run.fruitless_claims)
-            elif run.dropped:
-                log.warning("lease_expired", run=run.id, claims=run.fruitless_claims)
+        _tell(claimed)
+        claim = telemetry.moment("counterfoil.claim", began_ns, {"counterfoil.runs": len(claimed)}) if claimed else None
         for held in self.leases.add(run for run in claimed if not run.poisoned):
+            held.claim = claim
             self._start(held)
         if len(claimed) < min(free, CLAIM_BATCH) or free <= 0:
             await _event_within(self._due, self.terms.poll_s)
@@ -160,6 +166,15 @@ class Worker:
 
     async def _sweep(self) -> None:
         await sweep(self._housekeeping, payload_days=self.terms.payload_days)
+
+    async def _tally(self) -> None:
+        """Adds what this process counted to what all have counted; kept for the next time when it cannot."""
+        if own := TALLIES.drain():
+            try:
+                await self._housekeeping.execute(add_tallies(own))
+            except BaseException:
+                TALLIES.give_back(own)
+                raise
 
     async def _report(self) -> None:
         await self._connection.execute(report_worker(**self._who()))
@@ -215,6 +230,7 @@ class Worker:
         for task in [*self._runs, *self.office.errands]:
             task.cancel()
         await asyncio.gather(*self._runs, *self.office.errands, return_exceptions=True)
+        await self._once("tally", self._tally)
         await self._try("report", report_worker(**self._who(), stopped=True))
         await self.office.journal.close()
         await self.leases.close()
@@ -223,6 +239,7 @@ class Worker:
         await self._connection.close()
         await self._housekeeping.close()
         log.info("worker_stopped", owner=self.owner)
+        await asyncio.to_thread(telemetry.shut_down)
 
     async def _connect(self) -> AsyncConnection[Any]:
         return await connect(self.terms.dsn)
@@ -239,6 +256,17 @@ class Worker:
         except (psycopg.Error, OSError) as error:
             log.warning("database_gone", task=name, error=type(error).__name__)
             return None
+
+
+def _tell(claimed: list[ClaimedRun]) -> None:
+    """Says which of the claimed runs had been dropped."""
+    for run in claimed:
+        if run.dropped:
+            telemetry.count("lease_expirations")
+        if run.poisoned:
+            log.error("run_poisoned", run=run.id, claims=run.fruitless_claims)
+        elif run.dropped:
+            log.warning("lease_expired", run=run.id, thread=run.thread_id, epoch=run.epoch, claims=run.fruitless_claims)
 
 
 def _public(tool: Tool) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from flask import Blueprint, Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from app import errors
-from app.api import assistants, health, messages, models, reference, runs, steps, submit, threads
+from app.api import assistants, health, messages, metrics, models, reference, runs, steps, submit, threads
 from app.api.answers import answer
 from app.api.bodies import MOST_BYTES
 from app.api.services import NAME, PollPace, Services, services
@@ -17,6 +17,7 @@ from app.catalog import load_catalog
 from app.database import Database, Notifier
 from app.logs import get_logger
 from app.settings import Settings
+from app.telemetry.web import watch
 from sql.ids import new_id
 from sql.sealing import use_keys
 
@@ -39,6 +40,8 @@ def add_routes(flask_app: Flask, settings: Settings) -> None:
     api.before_request(authenticate)
     flask_app.register_blueprint(api)
     flask_app.register_blueprint(health.routes)
+    flask_app.register_blueprint(metrics.routes)
+    watch(flask_app)
     flask_app.register_blueprint(reference.routes)
     flask_app.after_request(name_request)
     flask_app.register_error_handler(errors.ApiError, show_error)

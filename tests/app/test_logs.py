@@ -29,5 +29,6 @@ def test_every_line_has_the_same_form() -> None:
         assert line["timestamp"].endswith("Z")
     assert (claimed["event"], claimed["run_id"], claimed["epoch"]) == ("claimed", "run_1", 3)
     assert (library["event"], library["level"]) == ("it says something", "warning")
-    assert "ValueError: duplicate key" in failed["exception"]
+    assert "ValueError" in failed["exception"]
+    assert "duplicate key" not in failed["exception"], "a message may quote anything"
     assert "hunter2" not in run.stderr

@@ -12,13 +12,14 @@ from typing import Any, Final
 
 import structlog
 
+from app import telemetry
 from sql.decisions import Elders, RunChange, RunRow, load_arguments
 from sql.ids import new_id
 from sql.ledger import RunEnd
 from sql.sealing import unseal
 from sql.vocabulary import Ledger, RunStatus
 from worker.batches import LOCKED, DatabaseGone
-from worker.coordinator import views
+from worker.coordinator import telling, views
 from worker.coordinator.decide import Look, Plan, Send, decide
 from worker.coordinator.errands import Office, look_up, send_and_learn, send_as_before, tool_request
 from worker.coordinator.moves import write_plan
@@ -34,7 +35,7 @@ from worker.journal import Loaded
 from worker.lease import HeldRun
 from worker.models import Model, ModelUnavailable, Turn
 from worker.models.registry import unserved
-from worker.records import Applied, Write
+from worker.records import Applied, Write, Written
 
 log = structlog.get_logger()
 SHORTEST_WAIT_S: Final = 0.02
@@ -70,14 +71,9 @@ class Drive:
     async def go(self) -> None:
         """Loads, decides, writes, performs, again and again; returns when the run is somebody else's concern."""
         try:
-            while not self.held.lost and (seen := await self._look()) is not None:
-                if self.office.draining:
-                    if not await self._let_go():
-                        return
-                    continue
-                plan = decide(seen.run, seen.calls, seen.loaded.run.now, self.busy.keys())
-                if not await self._step(seen, plan):
-                    return
+            if not self.held.lost and (seen := await self._look()) is not None:
+                with telling.stretch(seen.loaded.run, self.office.desk.owner, self.held.claim):
+                    await self._go_on(seen)
         except (DatabaseGone, *LOCKED) as error:
             log.warning("run_dropped", run=self.held.id, reason=type(error).__name__)
             self.office.leases.abandon(self.held)
@@ -87,6 +83,15 @@ class Drive:
             if self.speech is not None:
                 await self.speech.close()
             self.office.leases.drop(self.held)
+
+    async def _go_on(self, seen: Seen | None) -> None:
+        while seen is not None:
+            if self.office.draining:
+                if not await self._let_go():
+                    return
+            elif not await self._step(seen, decide(seen.run, seen.calls, seen.loaded.run.now, self.busy.keys())):
+                return
+            seen = None if self.held.lost else await self._look()
 
     async def _look(self) -> Seen | None:
         """Everything that the next decision turns on; None when the lease is gone."""
@@ -135,7 +140,7 @@ class Drive:
         send_by = boot_now() + SEND_BY_S
         if _writes(write):
             point("before_intent")
-            written = await self.office.journal.decide(write)
+            written = await self._decide(write)
             if written.applied is not Applied.HELD:
                 return written.applied in (Applied.STALE, Applied.UNCERTAIN)
             if written.intended:
@@ -152,15 +157,24 @@ class Drive:
                 self._start(call.key, errand)
         return True
 
+    async def _decide(self, write: Write) -> Written:
+        """Writes a decision, and counts those that were dropped under lock."""
+        written = await self.office.journal.decide(write)
+        if written.applied in (Applied.LOST, Applied.STALE):
+            telemetry.count("fence_rejections", written.applied.value)
+        return written
+
     async def _end(self, run: RunRow, end: RunEnd) -> bool:
-        written = await self.office.journal.decide(Write(run.id, run.epoch, run.wakes, end=end))
+        written = await self._decide(Write(run.id, run.epoch, run.wakes, end=end))
+        if written.applied is Applied.HELD:
+            telling.tell_status(run, RunStatus(end.status))
         return written.applied in (Applied.STALE, Applied.UNCERTAIN)
 
     async def _park(self, run: RunRow, until: datetime | None) -> bool:
         """Lets the run go until there is more to do; a word that came meanwhile makes it decide again."""
         until = until and max(until, after(run.now, SHORTEST_PARK_S))
         change = RunChange(run.id, run.epoch, released=True, due_at=until)
-        written = await self.office.journal.decide(Write(run.id, run.epoch, run.wakes, change=change))
+        written = await self._decide(Write(run.id, run.epoch, run.wakes, change=change))
         if written.applied is Applied.HELD and until is not None:
             self.office.on_park((until - run.now).total_seconds())
         return written.applied is Applied.STALE
@@ -210,8 +224,10 @@ class Drive:
         context = await self.office.journal.context(run.id)
         if context is None:
             return ModelUnavailable("the run is gone")
+        request = turn_request(run, context, self.office.desk.catalog)
         try:
-            return await model.ask(turn_request(run, context, self.office.desk.catalog), speech.hear)
+            with telling.asking(run, self.office.desk.catalog) as asked:
+                return asked.answered(await model.ask(asked.traced(request), speech.hear))
         except ModelUnavailable as unavailable:
             return unavailable
         finally:
@@ -238,7 +254,7 @@ class Drive:
             return await self._end(run, RunEnd(run.id, RunStatus.FAILED, reason.code, reason.reason))
         due = after(run.now, reason.retry_after_s or back_off_s(run.model_tries + 1))
         change = RunChange(run.id, run.epoch, more_model_tries=1, released=True, due_at=due)
-        written = await self.office.journal.decide(Write(run.id, run.epoch, run.wakes, change=change))
+        written = await self._decide(Write(run.id, run.epoch, run.wakes, change=change))
         if written.applied is Applied.HELD:
             self.office.on_park((due - run.now).total_seconds())
         return written.applied in (Applied.STALE, Applied.UNCERTAIN)
@@ -253,7 +269,7 @@ class Drive:
         send_by = boot_now() + SEND_BY_S
         if write.intents:
             point("before_intent")
-        written = await journal.decide(write)
+        written = await self._decide(write)
         if written.applied is Applied.UNCERTAIN:
             # It is stored here, and only its requests must not go out: the turn is spent.
             self.turn = self.speech = None
@@ -262,6 +278,7 @@ class Drive:
         if written.intended:
             point("after_intent")
         self.turn = self.speech = None
+        telling.tell_round(run, write)
         for call in asked:
             if call.tool_call_id in written.intended and call.tool is not None and call.arguments is not None:
                 request = tool_request(run, call.tool, write.calls[call.index], call.arguments, 1)

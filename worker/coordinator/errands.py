@@ -13,10 +13,12 @@ from typing import Any
 
 import structlog
 
+from app import telemetry
 from app.catalog.tool import Tool
 from sql.decisions import CallRow, NewCall, RunRow
 from sql.evidence import find_owners, has_equal_call
 from sql.vocabulary import CallState
+from worker.coordinator import telling
 from worker.coordinator.learn import Sent, learnt_from
 from worker.coordinator.retry import back_off_s
 from worker.coordinator.rounds import SEND_BY_S, Desk
@@ -82,7 +84,7 @@ def tool_request(
 async def send_and_learn(office: Office, request: ToolRequest, send_by: float) -> None:
     """Sends one attempt and records what came of it, lease or no lease."""
     started = time.monotonic()
-    outcome = await office.gateway.send(request, send_by)
+    outcome = await _sent(office, request, send_by)
     point("after_effect")
     await _learn(office, request, outcome, request.attempt, time.monotonic() - started)
 
@@ -91,14 +93,20 @@ async def send_as_before(office: Office, request: ToolRequest, _send_by: float) 
     """LEDGER=off, as the incident's system did it: no intent, and sent again on doubt."""
     tries = request.tool.contract.max_attempts
     started = time.monotonic()
-    outcome = await office.gateway.send(request, boot_now() + SEND_BY_S)
+    outcome = await _sent(office, request, boot_now() + SEND_BY_S)
     for number in range(1, tries):
         if isinstance(outcome, Delivered) or _is_final(outcome):
             break
         await asyncio.sleep(back_off_s(number))
-        outcome = await office.gateway.send(request, boot_now() + SEND_BY_S)
+        outcome = await _sent(office, request, boot_now() + SEND_BY_S)
     point("after_effect")
     await _learn(office, request, outcome, None, time.monotonic() - started)
+
+
+async def _sent(office: Office, request: ToolRequest, send_by: float) -> Outcome:
+    """Sends one request, between the line that says so and the line that says what came back."""
+    with telling.sending(request, office.desk.owner) as told:
+        return told.answered(await office.gateway.send(told.traced(request), send_by))
 
 
 def _is_final(outcome: Outcome) -> bool:
@@ -109,22 +117,13 @@ async def _learn(office: Office, request: ToolRequest, outcome: Outcome, number:
     tool = request.tool.name
     sent = Sent(request.run_id, request.tool_call_id, tool, number, office.desk.owner, duration_s)
     result = await office.journal.learn(learnt_from(sent, outcome))
-    log.info(
-        "tool_answered",
-        run=sent.run_id,
-        tool_call=sent.tool_call_id,
-        tool=tool,
-        attempt=number,
-        outcome=type(outcome).__name__.lower(),
-        duration_s=round(duration_s, 3),
-        settled=result.settled,
-        conflict=result.conflict,
-    )
+    telling.tell_learnt(request, outcome, result, office.desk.owner)
 
 
 async def look_up(office: Office, request: ToolRequest, call: CallView, began_at: datetime, own_id: str | None) -> None:
     """Looks a call's effect up, and records what that proves. began_at: the database's time before it."""
-    answer = await office.gateway.look_up(request)
+    with telemetry.span("counterfoil.reconcile", telling.of_call(request), parent=request.traceparent, kind="client"):
+        answer = await office.gateway.look_up(request)
     owners = await _owners(office, call.tool, answer)
     lookup = call.contract.lookup
     by_fingerprint = lookup is not None and lookup.by == "fingerprint"
@@ -144,7 +143,7 @@ async def look_up(office: Office, request: ToolRequest, call: CallView, began_at
         tries=call.lookups,
     )
     await office.journal.learn(judge(question, answer, owners))
-    log.info("looked_up", run=call.run_id, tool_call=call.tool_call_id, answer=type(answer).__name__.lower())
+    log.info("looked_up", **telling.ids(request), answer=type(answer).__name__.lower())
 
 
 async def _owners(office: Office, tool: str, answer: LookupAnswer) -> dict[str, tuple[str, str]]:

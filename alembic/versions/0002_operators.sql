@@ -94,6 +94,8 @@ for each statement execute function counterfoil.note_deliveries();
 
 create index runs_ended_badly on counterfoil.runs (status, id)
 where status in ('failed', 'incomplete', 'cancelled', 'expired');
+-- Runs that wait, and those that lately expired while they waited, without all that ever did.
+create index runs_waited on counterfoil.runs (ended_at) where waiting_since is not null;
 create index runs_correlation on counterfoil.runs (correlation_id);
 create index tool_calls_call on counterfoil.tool_calls (tool_call_id);
 create index tool_calls_fingerprint on counterfoil.tool_calls (fingerprint);

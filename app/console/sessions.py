@@ -24,6 +24,7 @@ from flask import (
 from werkzeug.wrappers import Response as BaseResponse
 
 from app.api.services import database
+from app.console.looking import TookTooLong, look, look_at
 from app.console.security import Me, Role, allows, cookie_path
 from sql.operators import AttentionRow, list_attention
 from sql.statement import Statement
@@ -57,7 +58,10 @@ def identify() -> None:
         return
     stuck_after_s = current_app.extensions["counterfoil_settings"].stuck_after_s
     badge: Statement[list[AttentionRow]] = list_attention(stuck_after_s=stuck_after_s, most=BADGE_MOST)
-    found, waiting = database().read(load_session(digest(token)), badge)
+    try:
+        found, waiting = look(load_session(digest(token)), badge)
+    except TookTooLong:
+        found, waiting = look_at(load_session(digest(token))), []
     if found is not None:
         g.me, g.waiting = Me(found.name, Role(found.role)), len(waiting)
         if found.stale and "HX-Request" not in request.headers:  # a page that polls is no person

@@ -62,9 +62,9 @@
       return picked;
     };
     let waiting = 0;
-    const preview = () => { if (choose() && window.htmx && $("#preview-button")) window.htmx.trigger(form, "preview"); };
+    const preview = () => { const button = $("#preview-button"); if (choose() && window.htmx && button) window.htmx.trigger(button, "preview"); };
     form.addEventListener("input", (event) => { clearTimeout(waiting); waiting = setTimeout(preview, event.target.type === "radio" ? 0 : 400); });
-    form.addEventListener("htmx:afterSettle", settle);
+    document.addEventListener("htmx:afterSettle", settle);
     choose();
     document.addEventListener("htmx:load", () => settle(), { once: true });
     if ($("input[name=verdict]:checked", form) && !$("#preview table")) window.addEventListener("load", preview);

@@ -88,9 +88,12 @@ class Site:
         self.loaded += 1
         text = (FOLDER / f"{situation}.sql").read_text(encoding="utf-8")
         stem = re.sub(r"_(\w)", lambda m: m[1].upper(), situation)
-        name = f"{stem[:3]}{self.loaded:03d}{stem}"[: len(stem)]
+        name = f"{stem[0]}{self.loaded:03d}{stem[4:]}"
         ids: dict[str, str] = {}
-        text = UUID.sub(lambda m: ids.setdefault(m[0], str(uuid.uuid4())), re.sub(rf"(?<=_){stem}|(?<=-){stem}", name, text))
+        text = UUID.sub(
+            lambda m: ids.setdefault(m[0], str(uuid.uuid4())), re.sub(rf"(?<=_){stem}|(?<=-){stem}", name, text)
+        )
+        text = re.sub(r"\b(MSG|TCK|INV)-(\d+)", rf"\1-{self.loaded}\2", text)
         before = self.rows("select coalesce(max(seq), 0) from counterfoil.runs")[0][0]
         self.rows(text)
         newest = "select id from counterfoil.runs where seq > %s order by seq desc limit 1"

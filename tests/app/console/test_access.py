@@ -52,7 +52,9 @@ def everybody(site: Site) -> dict[str, Visitor]:
 def sent(visitor: Visitor, endpoint: str, how: str, foreign_token: str) -> httpx.Response:
     """The answer to a form that was made in this way."""
     token = {"no token": "", "token of another session": foreign_token}.get(how) or (
-        "" if how == "no token" else visitor.token("/login" if "counterfoil_session" not in visitor.cookies else "/system")
+        ""
+        if how == "no token"
+        else visitor.token("/login" if "counterfoil_session" not in visitor.cookies else "/system")
     )
     headers = {
         "foreign origin": {"Origin": "http://evil.example"},
@@ -68,9 +70,7 @@ def test_every_change_names_its_role(endpoint: str) -> None:
 
 
 @pytest.mark.parametrize("endpoint", [one for one in POSTS if one != "console.login.logout"])
-def test_changes_are_refused_unless_all_is_right(
-    endpoint: str, everybody: dict[str, Visitor], site: Site
-) -> None:
+def test_changes_are_refused_unless_all_is_right(endpoint: str, everybody: dict[str, Visitor], site: Site) -> None:
     foreign_token = site.visitor("olive").token("/system")
     needed = role_of(endpoint)
     for (role, visitor), how in itertools.product(everybody.items(), HOW):

@@ -85,7 +85,12 @@ def test_login_leads_to_where_one_wanted_to_go(site: Site) -> None:
     there = visitor.get("/runs?status=failed").headers["location"]
     answer = visitor.post(
         there.removeprefix("/console"),
-        data={"csrf_token": visitor.token(), "name": "vera", "password": PASSWORD, "next": "/console/runs?status=failed"},
+        data={
+            "csrf_token": visitor.token(),
+            "name": "vera",
+            "password": PASSWORD,
+            "next": "/console/runs?status=failed",
+        },
     )
     assert answer.headers["location"] == "/console/runs?status=failed"
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import psycopg
-from psycopg import AsyncConnection, AsyncCursor
+from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline
 
 from sql.execute import GUARDS
 from sql.statement import Statement, no_rows
@@ -34,8 +34,8 @@ async def connect(dsn: str) -> AsyncConnection[Any]:
 
 
 @asynccontextmanager
-async def transaction(connection: AsyncConnection[Any]) -> AsyncIterator[None]:
-    """A transaction whose statements, its commit included, share round trips.
+async def transaction(connection: AsyncConnection[Any]) -> AsyncIterator[AsyncPipeline]:
+    """A transaction whose statements, its commit included, share round trips; read their rows after it.
 
     Raises `CommitUncertain` when the commit came with a warning.
     """
@@ -47,9 +47,9 @@ async def transaction(connection: AsyncConnection[Any]) -> AsyncIterator[None]:
 
     connection.add_notice_handler(keep)
     try:
-        async with connection.pipeline():
+        async with connection.pipeline() as pipeline:
             await send(connection, GUARDS)
-            yield
+            yield pipeline
             await connection.commit()
     except BaseException:
         if not connection.closed:
@@ -66,9 +66,15 @@ async def send(connection: AsyncConnection[Any], statement: Statement[Any]) -> A
     return await connection.execute(statement.text, statement.params)
 
 
-async def ask(connection: AsyncConnection[Any], statement: Statement[T]) -> T:
-    """Sends a statement within a transaction and waits for its rows."""
-    return await answer(await send(connection, statement), statement)
+async def ask(connection: AsyncConnection[Any], pipeline: AsyncPipeline, *statements: Statement[Any]) -> list[Any]:
+    """Sends statements within a transaction and waits for their rows, while whatever they lock stays locked.
+
+    The pipeline is synchronised, and not just flushed: only then does the server count the session as idle in a
+    transaction, and end it if we are stopped right here. Otherwise a stopped process would keep its locks for good.
+    """
+    cursors = [await send(connection, statement) for statement in statements]
+    await pipeline.sync()
+    return [await answer(cursor, statement) for cursor, statement in zip(cursors, statements, strict=True)]
 
 
 async def answer(cursor: AsyncCursor[Any], statement: Statement[T]) -> T:
@@ -96,13 +102,13 @@ class OwnConnection:
                 raise
 
     async def _asked(self, connection: AsyncConnection[Any], statement: Statement[T]) -> T:
-        rows: list[T] = []
+        cursors: list[AsyncCursor[Any]] = []
         try:
             async with transaction(connection):
-                rows.append(await ask(connection, statement))
+                cursors.append(await send(connection, statement))
         except CommitUncertain:
             pass  # leases and reports: committed here, and a failover that loses one loses nothing
-        return rows[0]
+        return await answer(cursors[0], statement)
 
     async def close(self) -> None:
         """Closes the connection; the next statement makes another."""

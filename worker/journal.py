@@ -125,13 +125,14 @@ class Journal:
     async def _read(self, connection: AsyncConnection[Any], statements: Sequence[Statement[Any]]) -> list[Any]:
         async with transaction(connection):
             sent = [await send(connection, statement) for statement in statements]
-            return [await answer(c, s) for c, s in zip(sent, statements, strict=True)]
+        return [await answer(c, s) for c, s in zip(sent, statements, strict=True)]
 
     async def _write(self, connection: AsyncConnection[Any], writes: Sequence[Write]) -> list[Written]:
         try:
-            async with transaction(connection):
-                locked = {run.id: run for run in await ask(connection, ledger.lock_runs([w.run_id for w in writes]))}
-                paused = await ask(connection, d.paused_tools())
+            async with transaction(connection) as pipeline:
+                lock = ledger.lock_runs([w.run_id for w in writes])
+                rows, paused = await ask(connection, pipeline, lock, d.paused_tools())
+                locked = {run.id: run for run in rows}
                 fenced = [(w, _fence(w, locked.get(w.run_id))) for w in writes]
                 held = [_without_paused(w, paused) for w, fate in fenced if fate is Applied.HELD]
                 over = [RunEnd(w.run_id, RunStatus.EXPIRED) for w, fate in fenced if fate is Applied.ENDED]
@@ -183,13 +184,14 @@ class Journal:
             ledger.wake_runs(runs, fruitful=True),
         ]
         point("before_record")
+        cursors: list[AsyncCursor[Any]] = []
         try:
             async with transaction(connection):
-                await ask(connection, ledger.lock_runs(runs))
-                cursors: list[AsyncCursor[Any]] = [await send(connection, s) for s in statements]
-                rows = [await answer(c, s) for c, s in zip(cursors, statements, strict=True)]
+                await send(connection, ledger.lock_runs(runs))
+                cursors += [await send(connection, statement) for statement in statements]
         except CommitUncertain:
             pass  # kept here; a failover that loses it leaves the attempt open, which is settled as any other
+        rows = [await answer(c, s) for c, s in zip(cursors, statements, strict=True)]
         point("after_record")
         against, settled = {*rows[2], *rows[7]}, set(rows[4])
         keys = [_call_key(one) for one in learnt]

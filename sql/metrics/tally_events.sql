@@ -75,7 +75,7 @@ jsonb_build_array(coalesce(t.name, 'other'))::text as labels,
     from fresh as f
     inner join counterfoil.tool_calls as c on f.run_id = c.run_id and f.object_id = c.tool_call_id
     left join counterfoil.tools as t on c.tool = t.name
-    where f.event = 'call.in_doubt'
+    where f.event in ('call.in_doubt', 'call.needs_operator') and f.data ->> 'from' in ('intended', 'accepted')
     union all
     select
         'reconcile_duration' as name,

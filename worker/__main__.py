@@ -9,7 +9,9 @@ from app.catalog import Catalog, CatalogErrors, load_catalog
 from app.logs import configure
 from app.settings import Settings, SettingsError
 from sql.sealing import use_keys
+from worker.database import connect
 from worker.loop import Terms, Worker
+from worker.webhooks import Teller
 
 
 def main() -> int:
@@ -60,7 +62,12 @@ async def _work(conditions: Terms, catalog: Catalog) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    await worker.run()
+    telling = asyncio.create_task(Teller(lambda: connect(conditions.dsn)).run())
+    try:
+        await worker.run()
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,12 @@ from app.console.looking import look, look_at
 from app.resolution import DOUBTFUL, Refused, Verdict, Word, consequences
 from sql.console import CallPayloads, EvidenceRow, PayloadRow, evidence_of_run, payloads_of_calls, read_payloads
 from sql.operators import RunRow, list_runs
+from sql.sealing import unseal
 from sql.tool_calls import AttemptRow, CallFacts, CallRow, list_attempts, list_calls, load_call
 from sql.vocabulary import CallState, Executor, Repeat
 
 MOST_CALLS: Final = 500
+MOST_SHOWN: Final = 20_000  # bytes of a payload
 TITLES: Final = {
     Verdict.HAPPENED: (
         "It happened",
@@ -192,10 +194,11 @@ def _texts(ids: Sequence[UUID | None]) -> dict[UUID, str]:
 def _text(row: PayloadRow) -> str:
     if row.bytes is None:
         return "(scrubbed: its time was over)"
-    if row.key_id is not None:
-        return f"(encrypted with key {row.key_id}, {words.size(row.length)})"
-    text = bytes(row.bytes).decode("utf-8", "replace")
-    cut = f"\n… {words.size(row.length)} in all" if (row.length or 0) > len(row.bytes) else ""
+    opened = unseal(row.bytes, row.key_id)
+    if opened is None:
+        return f"(encrypted with key {row.key_id}, which this server has not; {words.size(row.length)})"
+    text = bytes(opened[:MOST_SHOWN]).decode("utf-8", "replace")
+    cut = f"\n… {words.size(row.length)} in all" if (row.length or 0) > MOST_SHOWN else ""
     return words.pretty(text) + cut
 
 

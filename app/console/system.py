@@ -20,6 +20,7 @@ from sql.users import list_users
 
 routes = Blueprint("system", __name__)
 SECRETS: Final = frozenset({"payload_keys", "fingerprint_key", "secret_key"})
+VARIABLES: Final = {"home": "COUNTERFOIL_HOME", "config": "COUNTERFOIL_CONFIG", "payload_keys": "PAYLOAD_KEY"}
 THEMES: Final = ("auto", "light", "dark")
 
 
@@ -41,13 +42,15 @@ def index() -> str:
 
 def variable(name: str) -> str:
     """The environment's name of a setting."""
-    return f"COUNTERFOIL_{name.upper()}" if name in ("home", "config") else name.upper()
+    return {"home": "COUNTERFOIL_HOME", "config": "COUNTERFOIL_CONFIG", "payload_keys": "PAYLOAD_KEY"}.get(
+        name, name.upper()
+    )
 
 
 def shown(name: str) -> str:
     """A setting's value as it may be shown."""
     value = getattr(settings(), name)
-    if value is None:
+    if value is None or value == ():
         return "not set"
     if name in SECRETS:
         return "set, hidden"

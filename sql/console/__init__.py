@@ -70,7 +70,7 @@ class EvidenceRow:
 
 @dataclass(frozen=True)
 class PayloadRow:
-    """The first 20,000 bytes of a payload; None once scrubbed. length: of all of it."""
+    """The first 20,000 bytes of a payload, or all of a sealed one; None once scrubbed. length: of all of it."""
 
     id: UUID
     bytes: bytes | None

@@ -29,6 +29,7 @@ from worker.journal import Journal
 from worker.lease import HeldRun, Leases
 from worker.models.registry import Models
 from worker.reconciler.sweep import sweep
+from worker.remote import KeptThreads
 
 log = structlog.get_logger()
 CHANNEL: Final = "counterfoil"
@@ -77,7 +78,7 @@ class Worker:
             journal=Journal(self._connect, operator_ttl_s=terms.operator_ttl_s),
             leases=self.leases,
             gateway=Gateway(),
-            models=Models(catalog.models),
+            models=Models(catalog.models, KeptThreads(self._connect)),
             desk=Desk(catalog, self.owner, terms.clock_slack_s, terms.fingerprint_key),
             on_park=self._due_in,
         )

@@ -5,19 +5,24 @@ from typing import Final
 
 from app.catalog import ModelEntry
 from worker.models import Failed, Model
+from worker.models.assistants import Assistants, RemoteThreads
 from worker.models.chat import Chat
 from worker.models.scripted import Scripted
 
 SCRIPTED: Final = "scripted"
-PROVIDERS: Final = {"chat": Chat}
+PROVIDERS: Final = {"chat": Chat, "assistants": Assistants}
 
 
 class Models:
-    """All models of a worker: `scripted`, and the catalog's entries in file order; the first that matches serves."""
+    """All models of a worker: `scripted`, and the catalog's entries in file order; the first that matches serves.
 
-    def __init__(self, entries: Sequence[ModelEntry]) -> None:
+    threads: where runs in remote services are remembered; without it nobody serves `assistants`.
+    """
+
+    def __init__(self, entries: Sequence[ModelEntry], threads: RemoteThreads | None = None) -> None:
         self._scripted = Scripted()
-        self._served: list[tuple[ModelEntry, Model | None]] = [(entry, _provider(entry)) for entry in entries]
+        self._threads = threads
+        self._served: list[tuple[ModelEntry, Model | None]] = [(entry, _provider(entry, threads)) for entry in entries]
 
     def provider_for(self, model: str) -> Model | None:
         """The provider of a model name; None: the run fails, see `unserved`."""
@@ -36,11 +41,18 @@ class Models:
         for _, provider in self._served:
             if provider is not None:
                 await provider.close()
+        if self._threads is not None:
+            await self._threads.close()
 
 
-def _provider(entry: ModelEntry) -> Model | None:
-    kind = PROVIDERS.get(entry.provider)
-    return None if kind is None else kind(entry)
+def _provider(entry: ModelEntry, threads: RemoteThreads | None) -> Model | None:
+    match entry.provider:
+        case "chat":
+            return Chat(entry)
+        case "assistants" if threads is not None:
+            return Assistants(entry, threads)
+        case _:
+            return None
 
 
 def unserved(model: str) -> Failed:

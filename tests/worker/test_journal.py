@@ -22,7 +22,7 @@ from sql.tools import pause_tool
 from tests.support.ledger import Book, says
 from tests.support.processes import wait_until
 from tests.worker.builders import claim, reply_to, round_of
-from worker.database import connect
+from worker.database import ask, connect, transaction
 from worker.journal import Journal
 from worker.records import Applied, Write, Written
 
@@ -273,3 +273,23 @@ def test_a_commit_with_a_warning_counts_as_none(own_server: EmbeddedPostgres) ->
     assert written == Written(Applied.UNCERTAIN)
     assert len(book.attempts(run)) == 1, "it is there all the same: an attempt that was never sent, and is in doubt"
     book.close()
+
+
+def test_a_process_that_stops_while_it_decides_keeps_no_lock(book: Book) -> None:
+    """Stopped between the lock and the rest: the server ends its session, and others may decide about the run."""
+    run = book.new_run(says())
+
+    async def stop_in_the_middle() -> None:
+        connection = await connect(book.dsn)
+        with pytest.raises(psycopg.OperationalError):
+            async with transaction(connection) as pipeline:
+                await ask(connection, pipeline, lock_runs([run]))
+                # Nothing is said to the server for longer than it lets a transaction idle.
+                waiting = "select state from pg_stat_activity where datname = current_database() and pid = %s"
+                pid = connection.info.backend_pid
+                await asyncio.to_thread(
+                    wait_until, lambda: not book.rows(waiting, pid), limit_s=30, what="the end of the session"
+                )
+        await connection.close()
+
+    asyncio.run(stop_in_the_middle())

@@ -17,8 +17,7 @@ T = TypeVar("T")
 # by the caller; an idle transaction is a bug or a stopped process, and must not hold its locks.
 GUARDS: Final = Statement(
     "guards",
-    "select set_config('lock_timeout', '1s', true),"
-    " set_config('idle_in_transaction_session_timeout', '5s', true)",
+    "select set_config('lock_timeout', '1s', true), set_config('idle_in_transaction_session_timeout', '5s', true)",
     {},
     no_rows,
 )

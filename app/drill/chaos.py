@@ -65,13 +65,15 @@ class Chaos:
                 await self._look_after(part)
 
     async def find_operators_cases(self) -> None:
-        """Tell clients whose run waits for a person; for ever."""
+        """Note which runs wait for a person and for nothing else; for ever."""
         while True:
             await asyncio.sleep(LOOK_S)
-            found = await self.stage.read(list_attention(stuck_after_s=3600, kinds=HOPELESS))
-            for row in found:
-                if (ran := self.clients.active.get(row.run_id)) is not None:
-                    ran.with_operator = True
+            found = {row.run_id for row in await self.stage.read(list_attention(stuck_after_s=3600, kinds=HOPELESS))}
+            active = list(found & self.clients.active.keys())
+            runs = await self.stage.read(list_runs(ids=active, most=len(active)))
+            waiting = {run.id for run in runs if run.ended_at is None and not run.waits_for_client}
+            for run_id, ran in self.clients.active.items():
+                ran.with_operator = run_id in waiting and run_id in found
 
     async def heal(self) -> None:
         """Let everything go on that was stopped, and wait for what is being mended."""

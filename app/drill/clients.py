@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -30,7 +31,10 @@ class Refused(Exception):
 
 @dataclass
 class Ran:
-    """One run of a turn, as its client knows it. touched: something was broken while or where it ran."""
+    """One run of a turn, as its client knows it.
+
+    touched: something was broken while or where it ran. with_operator: it waits for a person, for now.
+    """
 
     turn: Turn
     run_id: str
@@ -44,7 +48,10 @@ class Ran:
 
 @dataclass
 class Clients:
-    """All clients of a drill. Each keeps its run here as soon as it knows it."""
+    """All clients of a drill. Each keeps its run here as soon as it knows it.
+
+    parked: told of each turn that waits for a person the first time. closing: each looks once more, and leaves.
+    """
 
     session: aiohttp.ClientSession
     url: str
@@ -54,14 +61,16 @@ class Clients:
     active: dict[str, Ran] = field(default_factory=dict)
     resent: int = 0
     complaints: list[str] = field(default_factory=list)
+    parked: Callable[[Turn], None] = lambda _turn: None
+    closing: bool = False
 
     async def play(self, turn: Turn) -> None:
-        """One turn from its creation to its end, or until a person is needed."""
+        """One turn from its creation to its end."""
         message = {"role": "user", "content": turn.script.replace(ANY_TICKET, self.ticket_id)}
         body = {"assistant_id": self.assistant_id, "thread": {"messages": [message]}}
         ran = await self._started(turn, await self.ask("POST", "/threads/runs", body))
         await self._follow(ran)
-        if turn.again and not ran.with_operator:
+        if turn.again and not self.closing:
             made = await self.ask("POST", f"/threads/{ran.thread_id}/runs", {"assistant_id": self.assistant_id})
             await self._follow(await self._started(turn, made))
 
@@ -86,15 +95,21 @@ class Clients:
     async def _poll(self, ran: Ran) -> None:
         pause_s = FIRST_POLL_S
         path = f"/threads/{ran.thread_id}/runs/{ran.run_id}"
-        while not ran.with_operator:
-            await asyncio.sleep(pause_s)
+        while True:
+            last = self.closing
+            if not last:
+                await asyncio.sleep(pause_s)
             pause_s = POLL_S
+            if ran.with_operator and not last:
+                self.parked(ran.turn)
+                continue
             run = await self.ask("GET", path)
             ran.status = run["status"]
             if run["status"] == "requires_action":
                 await self._submit(ran, run)
             if ran.status in ENDED:
                 ran.said = await self._last_words(ran)
+            if ran.status in ENDED or last:
                 return
 
     async def _submit(self, ran: Ran, run: dict[str, Any]) -> None:

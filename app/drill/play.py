@@ -76,10 +76,12 @@ async def _play(stage: Stage, plan: Plan, workers: int, ticket: str, progress: P
         chaos = Chaos(stage, clients)
         watch = [asyncio.create_task(chaos.watch()), asyncio.create_task(chaos.find_operators_cases())]
         try:
-            await _all_turns(stage, plan, clients, chaos, workers * SLOTS_A_WORKER, progress)
+            playing = await _all_turns(stage, plan, clients, chaos, workers * SLOTS_A_WORKER, progress)
             progress(len(plan.turns), "settling")
             await chaos.heal()
             await _settle(stage)
+            clients.closing = True
+            await asyncio.gather(*playing)
             books = await open_books(stage, clients.ran)
         finally:
             for task in [*watch, *chaos.tasks]:
@@ -91,24 +93,28 @@ async def _play(stage: Stage, plan: Plan, workers: int, ticket: str, progress: P
 
 async def _all_turns(
     stage: Stage, plan: Plan, clients: Clients, chaos: Chaos, at_once: int, progress: Progress
-) -> None:
-    """All turns, so many at once, and what is broken between them."""
+) -> set[asyncio.Task[None]]:
+    """All turns, so many at once, and what is broken between them; those that wait for a person are left running."""
     free = asyncio.Semaphore(at_once)
     coming = list(plan.disturbances)
     playing: set[asyncio.Task[None]] = set()
-    over = 0
+    over: set[int] = set()
+
+    def let_go(turn: Turn) -> None:
+        if turn.number not in over:
+            over.add(turn.number)
+            free.release()
+            progress(len(over), f"{chaos.kills} kills, {chaos.stalls} stalls, {chaos.db_restarts} database crashes")
 
     async def one(turn: Turn) -> None:
-        nonlocal over
         try:
             await clients.play(turn)
         except Exception as error:
             clients.complaints.append(f"turn {turn.number}: {type(error).__name__}: {error}")
         finally:
-            over += 1
-            free.release()
-            progress(over, f"{chaos.kills} kills, {chaos.stalls} stalls, {chaos.db_restarts} database crashes")
+            let_go(turn)
 
+    clients.parked = let_go
     for turn in plan.turns:
         if turn.number % WAVE == 0:
             await asyncio.to_thread(stage.outside, "/faults", {"rules": _rules(plan, turn.number)})
@@ -117,7 +123,9 @@ async def _all_turns(
             chaos.start(chaos.disturb(coming.pop(0)))
         playing.add(task := asyncio.create_task(one(turn)))
         task.add_done_callback(playing.discard)
-    await asyncio.gather(*playing)
+    for _ in range(at_once):
+        await free.acquire()
+    return playing
 
 
 def _rules(plan: Plan, start: int) -> list[Mapping[str, Any]]:

@@ -75,9 +75,9 @@ async def call(session: aiohttp.ClientSession, thread: str, times_s: list[float]
         await asyncio.sleep(0.02)
 
 
-async def measure(url: str, count: int) -> tuple[Figures, list[float], float]:
+async def measure(url: str, key: str, count: int) -> tuple[Figures, list[float], float]:
     """The figures, the simple call's times before, and how long the streams took, in seconds."""
-    headers = {"Authorization": f"Bearer {KEY}"}
+    headers = {"Authorization": f"Bearer {key}"}
     connector = aiohttp.TCPConnector(limit=0)
     timeout = aiohttp.ClientTimeout(total=300)
     async with aiohttp.ClientSession(url, headers=headers, connector=connector, timeout=timeout) as session:
@@ -120,7 +120,7 @@ def main() -> int:
                 execute(connection, create_key(project="bench", sha256=sha256(KEY.encode()).digest(), hint=KEY[-4:]))
             web = processes.start_web(server.dsn(), WEB_CONCURRENCY=options.web)
             processes.start_worker(server.dsn())
-            figures, quiet, took_s = asyncio.run(measure(web.url, options.streams))
+            figures, quiet, took_s = asyncio.run(measure(web.url, KEY, options.streams))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(f"{figures.ends} of {options.streams} streams ended as they should, within {took_s:.1f} s")

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from app.incidents.kept import Kept
 from app.incidents.matching import Matcher
 from app.incidents.model import Effect, Post, Run, distinct
 from app.incidents.records import same_fingerprint
-from app.incidents.sweep import Kept
 
 _PRINT_TELLS: Final = 8
 """Hexadecimal digits from which on two fingerprints do not agree by chance."""

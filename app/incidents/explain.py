@@ -13,9 +13,10 @@ from typing import Final
 from app.incidents import duplicates, findings, joining
 from app.incidents.answer import Cause, Confidence, Duplicate, Explanation, Finding
 from app.incidents.duplicates import Case
+from app.incidents.kept import Kept
 from app.incidents.model import Effect, Post, Run, Survey, only_reads
 from app.incidents.records import Record, Source
-from app.incidents.sweep import Kept, Sweep
+from app.incidents.sweep import Sweep
 from app.incidents.timeline import timeline
 from app.incidents.verdict import Judge, Verdict
 

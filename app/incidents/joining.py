@@ -8,10 +8,10 @@ from itertools import pairwise
 from typing import Final
 
 from app.incidents import records as k
+from app.incidents.kept import Kept
 from app.incidents.matching import IMPOSSIBLE, Matcher, cheapest
 from app.incidents.model import SECOND, Effect, Post, Run, only_reads
 from app.incidents.records import Record, same_fingerprint
-from app.incidents.sweep import Kept
 
 _APART_US: Final = 75 * SECOND
 _FAR_US: Final = 12 * SECOND

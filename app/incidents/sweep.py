@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Final
 
 from app.incidents import records as k
 from app.incidents.bounding import bound_run, count_gaps
+from app.incidents.kept import Cluster, Kept
 from app.incidents.matching import Matcher
 from app.incidents.model import FEW, SECOND, SKEW_US, Effect, Post, Run, Survey, only_reads
 from app.incidents.offsets import Bounds, estimate
@@ -22,31 +22,6 @@ _TICK: Final = 20_000
 _CROWD: Final = 64
 _DEFERRED: Final = 4_000
 _RESOLVE_AFTER_US: Final = 15 * SECOND
-
-
-class Cluster:
-    """Requests and effects whose fingerprints begin alike, with no gap longer than the window."""
-
-    __slots__ = ("effects", "last", "posts")
-
-    def __init__(self) -> None:
-        self.posts: list[Post] = []
-        self.effects: list[Effect] = []
-        self.last = 0
-
-
-@dataclass(slots=True)
-class Kept:
-    """What may need explaining, once all records were seen."""
-
-    survey: Survey
-    matcher: Matcher
-    clusters: list[Cluster] = field(default_factory=list)
-    runs: dict[str, list[Run]] = field(default_factory=dict)
-    loose_effects: list[Effect] = field(default_factory=list)
-    loose_posts: list[Post] = field(default_factory=list)
-    context: deque[Record] = field(default_factory=lambda: deque(maxlen=100_000))
-    satisfied: bool = True
 
 
 class Sweep:

@@ -7,9 +7,9 @@ from typing import Final
 from app.incidents import records as k
 from app.incidents.answer import Moment
 from app.incidents.duplicates import Case
+from app.incidents.kept import Kept
 from app.incidents.model import SECOND
 from app.incidents.records import Record, what
-from app.incidents.sweep import Kept
 
 _AROUND_US: Final = 60 * SECOND
 _LONGEST: Final = 400

@@ -47,7 +47,7 @@ class Laws:
             self._nothing_waits_unseen(run, own)
 
     def _nothing_twice(self) -> None:
-        counts = Counter(effect.key for effect in self.world.effects())
+        counts = Counter(effect.key for effect in self.world.planned)  # those that are on their way too
         twice = {key: count for key, count in counts.items() if count > 1}
         assert not twice, f"an effect happened twice: {twice}"
 

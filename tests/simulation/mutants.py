@@ -1,6 +1,6 @@
 """Does the simulation see what it is there for? Breaks one rule of the code after another, in a copy of it.
 
-    python tests/simulation/mutants.py [NAME…]      SCHEDULES=N says how many schedules each is given (400)
+    python tests/simulation/mutants.py [NAME…]      SCHEDULES=N says how many schedules each is given (250)
 
 Each mutant changes one line; the simulation, or the test that the mutant names, must then fail. Prints which were
 caught, and exits 1 when one was not.
@@ -42,12 +42,14 @@ MUTANTS: Final = (
         "worker/journal.py",
         "return Applied.HELD if write.wakes in (None, run.wakes) else Applied.STALE",
         "return Applied.HELD",
+        f"{SIMULATION} {JOURNAL}",
     ),
     Mutant(
         "epoch not compared",
         "worker/journal.py",
         "if run is None or run.epoch != write.epoch:",
         "if run is None:",
+        f"{SIMULATION} {JOURNAL}",
     ),
     Mutant(
         "settle time 0",
@@ -107,8 +109,8 @@ MUTANTS: Final = (
     Mutant(
         "waking makes a held run due",
         "sql/ledger/wake_runs.sql",
-        "when r.lease_owner is not null then r.due_at",
-        "when false then r.due_at",
+        "case when r.lease_owner is null then counterfoil.db_now() else r.due_at end",
+        "counterfoil.db_now()",
     ),
     Mutant(
         "send_by is not checked",
@@ -164,7 +166,8 @@ def main(names: list[str]) -> int:
 
 def copy_tree(target: Path) -> None:
     """What git knows of, as it stands in the working tree."""
-    listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, text=True, check=True)
+    command = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True)
     for name in filter(None, listed.stdout.split("\0")):
         if (ROOT / name).exists():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
@@ -178,7 +181,13 @@ def tried(copy: Path, mutant: Mutant) -> tuple[bool, float, str]:
     if whole.count(mutant.line) < 1:
         return False, 0.0, f"{mutant.file} has no such line any more: mend the mutant"
     file.write_text(whole.replace(mutant.line, mutant.becomes, 1))
-    environ = {"SCHEDULES": "400", **os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    environ = {
+        "SCHEDULES": "250",
+        "SHRINK": "no",
+        **os.environ,
+        "PYTHONPATH": str(copy),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *mutant.by.split()]
     started = time.monotonic()
     try:

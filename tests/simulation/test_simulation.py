@@ -13,12 +13,13 @@ from typing import Any, Final
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -33,9 +34,9 @@ from worker.database import connect
 from worker.journal import Journal
 
 SCHEDULES: Final = int(os.environ.get("SCHEDULES", "60"))
-STEPS: Final = 50
+STEPS: Final = 30
 BEGAN: Final = datetime(2026, 3, 12, 10, 0, tzinfo=UTC).timestamp()
-WORKERS: Final = 3
+WORKERS: Final = 2
 TABLES: Final = (
     "evidence, effects, attempts, tool_calls, steps, messages, run_events, runs, threads, payloads, audit, tools"
 )
@@ -46,7 +47,7 @@ return (select c.now from counterfoil.simulated_clock as c);
 """
 PICK: Final = st.integers(0, 5)
 CALLS: Final = st.lists(st.sampled_from(sorted(CONTRACTS)), min_size=1, max_size=2)
-AGES: Final = st.sampled_from([0.1, 0.4, 1.0, 2.1, 3.0, 4.0, 6.0, 20.0])
+AGES: Final = st.sampled_from([0.1, 0.5, 1.0, 2.1, 3.6, 5.6, 6.0, 15.0])
 
 
 class Place:
@@ -100,6 +101,14 @@ class Simulation(RuleBasedStateMachine):
         """One of the workers that are alive."""
         return self.workers[index % WORKERS]
 
+    def each(self, name: str) -> list[tuple[Logical, int]]:
+        """What all workers have of a kind, as (worker, place)."""
+        return [(worker, place) for worker in self.workers for place in range(len(getattr(worker, name)))]
+
+    def runs(self, name: str) -> list[tuple[Logical, str]]:
+        """The runs that workers hold, or have looked at."""
+        return [(worker, run) for worker in self.workers for run in sorted(getattr(worker, name))]
+
     # Clients ----------------------------------------------------------------------------------------
 
     @initialize(rounds=st.lists(CALLS, min_size=1, max_size=2))
@@ -134,55 +143,52 @@ class Simulation(RuleBasedStateMachine):
         self.crew.claim(self.worker(w))
 
     @rule(w=PICK)
+    def go_on(self, w: int) -> None:
+        """A worker does all that it can, but for requests to tools."""
+        self._go_on(self.worker(w), sends=False)
+
+    @precondition(lambda self: self.runs("held"))
+    @rule(w=PICK)
     def renew(self, w: int) -> None:
         """A worker renews its leases."""
         self.crew.renew(self.worker(w))
 
-    @rule(w=PICK, pick=PICK)
-    def look(self, w: int, pick: int) -> None:
+    @precondition(lambda self: self.runs("held"))
+    @rule(pick=PICK)
+    def look(self, pick: int) -> None:
         """A worker looks at one of its runs, and decides."""
-        worker = self.worker(w)
-        if worker.held:
-            self.crew.look(worker, sorted(worker.held)[pick % len(worker.held)])
+        held = self.runs("held")
+        self.crew.look(*held[pick % len(held)])
 
-    @rule(w=PICK, pick=PICK)
-    def act(self, w: int, pick: int) -> None:
+    @precondition(lambda self: self.runs("seen"))
+    @rule(pick=PICK)
+    def act(self, pick: int) -> None:
         """A worker writes what it decided some time ago."""
-        worker = self.worker(w)
-        if worker.seen:
-            self.crew.act(worker, sorted(worker.seen)[pick % len(worker.seen)])
+        seen = self.runs("seen")
+        self.crew.act(*seen[pick % len(seen)])
 
-    @rule(w=PICK, pick=PICK)
-    def look_and_act(self, w: int, pick: int) -> None:
-        """The same without anything between."""
-        worker = self.worker(w)
-        if worker.held:
-            run = sorted(worker.held)[pick % len(worker.held)]
-            self.crew.look(worker, run)
-            if run in worker.seen:
-                self.crew.act(worker, run)
-
-    @rule(w=PICK, pick=PICK, fate=st.sampled_from(FATES), late_s=st.floats(0.1, 1.0))
-    def transmit(self, w: int, pick: int, fate: Fate, late_s: float) -> None:
+    @precondition(lambda self: self.each("out"))
+    @rule(pick=PICK, fate=st.sampled_from(FATES), late_s=st.floats(0.1, 1.0))
+    def transmit(self, pick: int, fate: Fate, late_s: float) -> None:
         """A request goes out, and the world does with it what it likes."""
-        worker = self.worker(w)
-        if worker.out:
-            self.crew.transmit(worker, pick % len(worker.out), fate, late_s)
+        out = self.each("out")
+        self.crew.transmit(*out[pick % len(out)], fate, late_s)
 
-    @rule(w=PICK, pick=PICK, down=st.sampled_from([False, False, False, True]))
-    def inquire(self, w: int, pick: int, down: bool) -> None:
+    @precondition(lambda self: self.each("looking"))
+    @rule(pick=PICK, down=st.sampled_from([False, False, False, True]))
+    def inquire(self, pick: int, down: bool) -> None:
         """A lookup goes out."""
-        worker = self.worker(w)
-        if worker.looking:
-            self.crew.inquire(worker, pick % len(worker.looking), down=down)
+        looking = self.each("looking")
+        self.crew.inquire(*looking[pick % len(looking)], down=down)
 
-    @rule(w=PICK, pick=PICK, keep=st.booleans())
-    def learn(self, w: int, pick: int, keep: bool) -> None:
+    @precondition(lambda self: self.each("mail"))
+    @rule(pick=PICK, keep=st.booleans())
+    def learn(self, pick: int, keep: bool) -> None:
         """What was learnt is recorded: late, in another order, or twice."""
-        worker = self.worker(w)
-        if worker.mail:
-            self.crew.learn(worker, pick % len(worker.mail), keep=keep)
+        mail = self.each("mail")
+        self.crew.learn(*mail[pick % len(mail)], keep=keep)
 
+    @precondition(lambda self: self.runs("held") or self.each("mail"))
     @rule(w=PICK)
     def crash(self, w: int) -> None:
         """A worker dies, with all that it knew."""
@@ -190,13 +196,11 @@ class Simulation(RuleBasedStateMachine):
 
     # Operators and time -----------------------------------------------------------------------------
 
+    @precondition(lambda self: self._waiting())
     @rule(pick=PICK, word=st.sampled_from([Verdict.RETRY, Verdict.FAILED, Verdict.LOOKUP]))
     def resolve(self, pick: int, word: Verdict) -> None:
         """An operator says what is true of a call that waits for one."""
-        query = "select * from counterfoil.tool_calls where state = 'needs_operator' order by run_id, round, index"
-        waiting = self.laws.rows(query)
-        if not waiting:
-            return
+        waiting = self._waiting()
         call = waiting[pick % len(waiting)]
         key = (call.run_id, call.tool_call_id)
         [effect, *_] = self.world.effects(key) or [None]
@@ -205,6 +209,10 @@ class Simulation(RuleBasedStateMachine):
             said = Word(*key, Verdict.HAPPENED, effect.body.decode(), effect.id)
         with contextlib.suppress(Refused):
             carry_out(self.place.raw, lambda t: resolve(t, said, By("o", "drill")))
+
+    def _waiting(self) -> list[Any]:
+        query = "select * from counterfoil.tool_calls where state = 'needs_operator' order by run_id, round, index"
+        return self.laws.rows(query)
 
     @rule(seconds=AGES)
     def wait(self, seconds: float) -> None:
@@ -221,28 +229,29 @@ class Simulation(RuleBasedStateMachine):
         """Everybody goes on undisturbed: whatever can be settled is."""
         for _ in range(80):
             self.wait(1.5)
-            for index in range(WORKERS):
-                self._go_on(index)
+            for worker in self.workers:
+                self._go_on(worker, sends=True)
             if not self._left():
                 break
         self.laws.hold()
         assert not self._left(), f"never settled: {self._left()}"
 
-    def _go_on(self, index: int) -> None:
-        worker = self.worker(index)
+    def _go_on(self, worker: Logical, *, sends: bool) -> None:
         self.crew.claim(worker)
         for _ in range(8):
+            before = (len(worker.held), len(worker.out), len(worker.looking), len(worker.mail))
             for run in sorted(worker.held):
                 self.crew.look(worker, run)
                 if run in worker.seen:
                     self.crew.act(worker, run)
-            while worker.out:
+            while worker.out and sends:
                 self.crew.transmit(worker, 0, "done", 0.0)
             while worker.looking:
                 self.crew.inquire(worker, 0, down=False)
             while worker.mail:
                 self.crew.learn(worker, 0, keep=False)
-        self.crew.renew(worker)
+            if not worker.held or before == (len(worker.held), len(worker.out), len(worker.looking), 0):
+                break
 
     def _left(self) -> list[Any]:
         calls = self.laws.rows("select * from counterfoil.tool_calls where settled_at is null")
@@ -270,5 +279,11 @@ def test_no_schedule_breaks_a_law(place: Place) -> None:
         deadline=None,
         suppress_health_check=list(HealthCheck),
         print_blob=True,
+        phases=[
+            Phase.explicit,
+            Phase.reuse,
+            Phase.generate,
+            *([] if os.environ.get("SHRINK") == "no" else [Phase.shrink]),
+        ],
     )
     run_state_machine_as_test(Simulation, settings=checks)

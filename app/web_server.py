@@ -67,3 +67,15 @@ def when_ready(arbiter: Arbiter) -> None:
         arbiter.signal(number, frame)
 
     signal.signal(signal.SIGTERM, on_term)
+
+
+def post_worker_init(worker: Worker) -> None:
+    """Make SIGTERM also end open streams in order, shortly before their threads are given up."""
+    from app.api.stream.serve import close_within  # noqa: PLC0415 - only a worker process serves streams
+
+    def on_term(number: int, frame: FrameType | None) -> None:
+        close_within(graceful_timeout)
+        worker.handle_exit(number, frame)
+
+    signal.signal(signal.SIGTERM, on_term)
+    signal.siginterrupt(signal.SIGTERM, False)

@@ -16,7 +16,16 @@ PING: Final = b": ping\n\n"
 PING_S: Final = 10.0
 # A feed that has read nothing for so long cannot tell the run's end.
 GIVE_UP_S: Final = 60.0
+# A process that is told to stop gives its streams so long before it ends: less than gunicorn gives it.
+MARGIN_S: Final = 3.0
+_closing_at: list[float] = []  # empty, or the moment at which this process ends its streams
 HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+
+def close_within(grace_s: float) -> None:
+    """This process is to end: streams that are still open a little before `grace_s` are over end with an `error`."""
+    if not _closing_at:
+        _closing_at.append(time.monotonic() + max(grace_s - MARGIN_S, 0.0))
 
 
 def stream_of(run_id: str, *, opening: Sequence[Event] = (), answered: int | None = None) -> Response:
@@ -33,6 +42,9 @@ def events(feed: Feed, listener: Listener, projection: Projection) -> Iterator[b
     sent_at = heard_at
     try:
         while not projection.ended:
+            if _closing_at and time.monotonic() >= _closing_at[0]:
+                yield from map(encoded, FAILURE)
+                return
             try:
                 seen = listener.news.get(timeout=max(0.1, sent_at + PING_S - time.monotonic()))
             except queue.Empty:

@@ -312,3 +312,18 @@ def test_outputs_submitted_while_no_worker_is_there(
     following.await_event("thread.run.queued")
     made(http.post(f"{path}/cancel"))
     assert names(following.end()) == [ANSWERED, "thread.run.queued", *ending("cancelled")]
+
+
+def test_a_process_that_is_told_to_stop_ends_its_streams(site: Site, body: Body) -> None:
+    """Clients raise the error, where they would take a stream that just ends for one that is complete."""
+    web = site.processes.start_web(site.dsn, DRAIN_S=4)
+    client = site.http()
+    client.base_url = httpx.URL(f"{web.url}/v1")
+    with client.stream("POST", "/threads/runs", json=body({"say": "never", "delay_ms": 60000})) as answer:
+        pieces = answer.iter_text()
+        text = next(pieces)
+        web.terminate()
+        text += "".join(pieces)
+    events = parsed(text)
+    assert [name for name, _ in events[-2:]] == ["error", "done"]
+    assert web.wait() == 0

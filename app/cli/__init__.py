@@ -47,6 +47,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "calls show": ("app.cli.calls:show", "Show one call with its attempts and evidence."),
     "calls resolve": ("app.cli.calls:resolve", "Say what became of a call in doubt."),
     "tools check": ("app.cli.tools:check", "Show every mistake in the catalog."),
+    "tools verify": ("app.cli.verify:verify", "Find out whether a tool keeps its contract, in its test system."),
     "tools list": ("app.cli.tools_pause:list_tools", "List the tools that workers loaded, and which are paused."),
     "tools pause": ("app.cli.tools_pause:pause", "Stop sending to a tool; its calls wait."),
     "tools resume": ("app.cli.tools_pause:resume", "Send to a paused tool again."),

@@ -287,7 +287,7 @@ def _after(case: Case, verdict: Verdict, settles: bool) -> str:
         return f"The run has ended ({case.run.status}): the model is told nothing, the ledger knows."
     if verdict == Verdict.RETRY:
         kind = "with the same idempotency key" if case.call.repeat == Repeat.KEYED else "once more"
-        return f"A worker sends it {kind} within about {words.span(2)}; the model waits."
+        return f"A worker sends it {kind} within about 2 s; the model waits."
     if not settles:
         return "A worker looks it up now; the model waits."
     if case.others_open:

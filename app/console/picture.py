@@ -92,7 +92,7 @@ def draw(
     moments += [_over(attempt) for attempt in attempts]
     moments += [run.ended_at] if run.ended_at else []
     moments += [run.lease_until] if run.lease_until else []
-    scale = Scale(moments, LEFT + 6, RIGHT - 6)
+    scale = Scale(moments, LEFT + 8, RIGHT - 24)
     lines = min(max(rows.values(), default=0) + 1, MOST_ROWS)
     tops, lanes, height = _lanes(lines)
     shown = [mark for mark in marks if mark.row < MOST_ROWS]

@@ -80,8 +80,13 @@ REASONS: Final = {
     "operator_retry": "an operator said: it did not happen, send again",
     "operator_lookup": "an operator said: look again",
     "operator": "an operator said so",
-    "connection_reset": "the connection broke",
+    "connection_reset": "the connection broke before an answer came",
+    "found": "found by the lookup",
+    "lookup": "by the lookup",
+    "poisoned": "its run was set aside: worker after worker was lost on it",
 }
+# How the HTTP client spells a connection that broke off; its words name no outcome.
+BROKEN: Final = ("Errno 104", "Connection reset", "ServerDisconnected", "Broken pipe", "ClientPayload", "Errno 32")
 KINDS: Final = {"lookup": "lookup", "event": "tool's own event", "reply": "gateway reply", "operator": "operator"}
 STRENGTH: Final = {"lookup": 4, "event": 3, "reply": 2, "operator": 1}
 SAYS: Final = {
@@ -140,7 +145,10 @@ def badge(word: str | None, label: str | None = None) -> Markup:
 
 def because(reason: str | None) -> str:
     """A reason in words."""
-    return REASONS.get(reason or "", (reason or "").replace("_", " "))
+    known = REASONS.get(reason or "")
+    if known is None and any(sign in (reason or "") for sign in BROKEN):
+        return REASONS["connection_reset"]
+    return known or (reason or "").replace("_", " ")
 
 
 def says(word: str) -> str:

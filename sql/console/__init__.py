@@ -129,7 +129,7 @@ class LeaseRow:
 
 @dataclass(frozen=True)
 class ToolStatistics:
-    """A tool's open calls, and of its newest 500: how many were in doubt, how long first attempts took."""
+    """A tool's open calls, and of its newest 200: how many were in doubt, how long first attempts took."""
 
     name: str
     open: int

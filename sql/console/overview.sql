@@ -1,7 +1,7 @@
 -- The overview's numbers, each from a partial index; counts stop at 10,001.
 select
     (
-        select min(c.in_doubt_since) from counterfoil.tool_calls as c
+        select min(coalesce(c.in_doubt_since, c.needs_operator_since)) from counterfoil.tool_calls as c
         where c.settled_at is null and c.state in ('in_doubt', 'needs_operator')
     ) as oldest_doubt,
     (

@@ -62,8 +62,8 @@ MAKE_ROWS: Final = (
     """insert into counterfoil.tool_calls (run_id, tool_call_id, thread_id, round, index, tool, executor, repeat,
         contract, fingerprint, effect_key, arguments, state, output, external_id, created_at, in_doubt_since,
         needs_operator_since, settled_at, settled_by, suspected_duplicate)
-    select 'run_' || id, 'call_' || id, 'thread_' || id, 0, 0, (array['create_ticket', 'send_email', 'get_ticket'])[1 + i %% 3],
-        'server', 'never', '{"timeout_s": 10, "settle_s": 15}', md5(id), 'ek_' || id,
+    select 'run_' || id, 'call_' || id, 'thread_' || id, 0, 0,
+        (array['create_ticket', 'send_email', 'get_ticket'])[1 + i %% 3], 'server', 'never', '{"timeout_s": 10, "settle_s": 15}', md5(id), 'ek_' || id,
         '00000000-0000-0000-0000-000000000001', case when waits then 'needs_operator' else 'succeeded' end,
         case when not waits then '00000000-0000-0000-0000-000000000001'::uuid end,
         case when not waits then 'TCK-' || i end, at, case when waits then at end, case when waits then at end,
@@ -75,7 +75,8 @@ MAKE_ROWS: Final = (
         created_at, created_at + interval '13 s', created_at + interval '1 s', null, external_id
     from counterfoil.tool_calls""",
     """insert into counterfoil.evidence (run_id, tool_call_id, attempt, kind, says, at, source, external_id, duration_s)
-    select run_id, tool_call_id, 1, 'reply', 'happened', created_at + interval '1 s', 'worker:1:00000000', external_id, 1
+    select run_id, tool_call_id, 1, 'reply', 'happened', created_at + interval '1 s', 'worker:1:00000000',
+        external_id, 1
     from counterfoil.tool_calls""",
     """insert into counterfoil.messages (id, thread_id, role, content, created_at) select 'msg_' || id, 'thread_' || id,
         'user', '[{"type": "text", "text": {"value": "Hello"}}]', at from made where i %% 10 = 0""",
@@ -83,7 +84,8 @@ MAKE_ROWS: Final = (
         ('get_ticket', '{}'), ('never_called', '{}')""",
     """insert into counterfoil.workers (owner, host, pid, slots) select 'worker:' || i || ':00000000', 'bench', i, 500
         from generate_series(1, 20) as i""",
-    """insert into counterfoil.audit (operator, action, object, reason) select 'bench', 'resolve_call', 'failed', 'bench'
+    """insert into counterfoil.audit (operator, action, object, reason)
+        select 'bench', 'resolve_call', 'failed', 'bench'
         from generate_series(1, 3000)""",
 )
 

@@ -25,6 +25,7 @@ ARGS: Final = [
     "--disable-component-update",
     "--disable-sync",
 ]
+LOCKED: Final = ("runs", "tool_calls", "threads", "tools", "workers", "audit")
 THEMES: Final = ("light", "dark")
 WIDTHS: Final = (1280, 390)
 
@@ -132,7 +133,7 @@ def log_in(page: Page, site: Site, name: str) -> None:
 def locked(site: Site) -> Iterator[None]:
     """While this lasts, nobody reads runs or calls."""
     with psycopg.connect(site.dsn) as connection:
-        connection.execute("lock table counterfoil.runs, counterfoil.tool_calls, counterfoil.threads,"
-                           " counterfoil.tools, counterfoil.workers, counterfoil.audit in access exclusive mode")  # fmt: skip
+        tables = ", ".join(f"counterfoil.{name}" for name in LOCKED)
+        connection.execute(f"lock table {tables} in access exclusive mode".encode())
         yield
         connection.rollback()

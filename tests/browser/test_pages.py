@@ -29,6 +29,7 @@ OTHERS = {
     "no match": "/runs?status=incomplete",
     "error": "/nowhere",
 }
+TOLD = ("conflict", "orphan_effect", "stuck_client_call", "in_doubt_lookup", "keyed_key_expired", "held")
 AXED = (("light", 1280), ("dark", 390))
 STATES = ("empty", "one", "many", "slow")
 ALL = os.environ.get("BROWSER") == "all"
@@ -38,15 +39,15 @@ CASES = [
 ]
 if ALL:
     CASES += [case for case in itertools.product(OTHERS, STATES) if case not in CASES]
-    CASES += [(f"{kind} {name}", "many") for kind in ("run", "call") for name in
-              ("conflict", "orphan_effect", "stuck_client_call", "in_doubt_lookup", "keyed_key_expired", "held")]  # fmt: skip
+    CASES += [(f"{kind} {name}", "many") for kind in ("run", "call") for name in TOLD]
 MESSAGES = {
     ("attention", "empty"): "Nothing waits for a person",
     ("runs", "empty"): "No runs yet",
     ("attention", "slow"): "Query timed out",
     ("runs", "slow"): "Query timed out",
 }
-CHECK = "async () => (await axe.run(document, {resultTypes: ['violations']})).violations.map(v => v.id + ': ' + v.nodes.map(n => n.html.slice(0, 160) + ' ' + n.failureSummary).join(' | '))"
+CHECK = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations.map(
+    (v) => v.id + ": " + v.nodes.map((n) => n.html.slice(0, 160) + " " + n.failureSummary).join(" | "))"""
 
 
 def path_of(page: str, sites: Consoles) -> str:
@@ -57,7 +58,7 @@ def path_of(page: str, sites: Consoles) -> str:
     return known.get(page) or known[kind]
 
 
-@pytest.mark.parametrize(("name", "state"), CASES, ids=lambda value: str(value))
+@pytest.mark.parametrize(("name", "state"), CASES, ids=str)
 def test_page(name: str, state: str, sites: Consoles, visit: Visit, axe: str) -> None:
     site, path = sites.of(state), path_of(name, sites)
     for theme, width in itertools.product(THEMES, WIDTHS):

@@ -14,7 +14,7 @@ from app.settings import Settings
 from tests.app.console.conftest import NAMES, Site, Visitor
 
 HOW = ("good", "no token", "token of another session", "foreign origin", "foreign fetch")
-# With the rights and a good token a form without its fields is understood and refused, done, or found to be about nothing.
+# With the rights and a good token a form without its fields is understood: refused, done, or about nothing.
 UNDERSTOOD = {200, 302, 303, 400, 401, 404, 409, 422}
 
 
@@ -51,11 +51,9 @@ def everybody(site: Site) -> dict[str, Visitor]:
 
 def sent(visitor: Visitor, endpoint: str, how: str, foreign_token: str) -> httpx.Response:
     """The answer to a form that was made in this way."""
-    token = {"no token": "", "token of another session": foreign_token}.get(how) or (
-        ""
-        if how == "no token"
-        else visitor.token("/login" if "counterfoil_session" not in visitor.cookies else "/system")
-    )
+    own_page = "/system" if "counterfoil_session" in visitor.cookies else "/login"
+    tokens = {"no token": "", "token of another session": foreign_token}
+    token = tokens[how] if how in tokens else visitor.token(own_page)
     headers = {
         "foreign origin": {"Origin": "http://evil.example"},
         "foreign fetch": {"Sec-Fetch-Site": "cross-site", "Origin": "http://evil.example"},

@@ -15,7 +15,9 @@ Status choice is behaviour: clients resend by themselves on 408, 409, 429 and ev
 """
 
 import inspect
+import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 
@@ -25,7 +27,7 @@ class ApiError(Exception):
     status: ClassVar[int] = 400
     type: ClassVar[str] = "invalid_request_error"
     code: ClassVar[str | None] = None
-    headers: ClassVar[Mapping[str, str]] = {}
+    headers: Mapping[str, str] = MappingProxyType({})
     form: ClassVar[str] = "Something went wrong."
 
     def __init_subclass__(cls) -> None:
@@ -162,6 +164,13 @@ class BadSignature(ApiError):
     code = "invalid_signature"
 
 
+class ReadOnlyKey(ApiError):
+    """This API key may only read."""
+
+    status = 403
+    code = "insufficient_permissions"
+
+
 class NotFound(ApiError):
     """No {kind} found with id '{id}'."""
 
@@ -191,7 +200,7 @@ class StillRunning(ApiError):
 
     status = 409
     code = "idempotency_in_progress"
-    headers: ClassVar[Mapping[str, str]] = {"retry-after-ms": "250"}
+    headers = MappingProxyType({"retry-after-ms": "250"})
 
 
 class BodyTooLarge(ApiError):
@@ -204,6 +213,18 @@ class EventTooLarge(ApiError):
     """The event is over 1 MiB."""
 
     status = 413
+
+
+class RateLimited(ApiError):
+    """Rate limit reached: this API key may make {per_minute} requests a minute. Try again in {wait_s} s."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+    def __init__(self, *, per_minute: int, wait_s: float) -> None:
+        super().__init__(per_minute=per_minute, wait_s=f"{wait_s:.1f}")
+        self.headers = {"retry-after": str(math.ceil(wait_s)), "retry-after-ms": str(math.ceil(wait_s * 1000))}
 
 
 class ServerError(ApiError):

@@ -41,3 +41,14 @@ create unlogged table counterfoil.key_allowances (
 );
 comment on table counterfoil.key_allowances is
 'What is left of a limited key''s requests, as of `at`. Unlogged: a crash gives everybody a full minute.';
+
+-- What a model or a client made up as a tool's name may say anything; events name a catalog's tools only.
+create or replace function counterfoil.note_new_calls() returns trigger language plpgsql as $$
+begin
+    insert into counterfoil.run_events (run_id, event, object_id, data)
+    select n.run_id, 'call.' || n.state, n.tool_call_id,
+        jsonb_strip_nulls(jsonb_build_object('tool', t.name, 'round', n.round, 'reason', n.reason))
+    from new_rows as n left join counterfoil.tools as t on t.name = n.tool
+    order by n.run_id, n.round, n.index;
+    return null;
+end $$;

@@ -60,7 +60,9 @@ def parts(settings: Settings, url: str) -> Services:
 
 def authenticate() -> None:
     """Whose request it is; also refuses clients of the API's first version."""
-    g.project_id = services().keys.project_of(request.headers.get("Authorization"))
+    g.project_id = services().keys.project_of(
+        request.headers.get("Authorization"), writes=request.method not in ("GET", "HEAD", "OPTIONS")
+    )
     if "assistants=v1" in request.headers.get("OpenAI-Beta", ""):
         raise errors.WrongBeta
 

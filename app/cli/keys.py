@@ -24,13 +24,19 @@ HINT_LENGTH = 4
 
 @click.command(help="Make an API key and print it, this once.")
 @click.option("--project", required=True, metavar="NAME", help="The project, made where it is new.")
+@click.option("--days", type=click.FloatRange(min=0, min_open=True), help="How long it is valid; else for ever.")
+@click.option("--read-only", is_flag=True, help="It may look, and change nothing.")
+@click.option(
+    "--per-minute", type=click.IntRange(min=1), help="How many requests a minute it may make; else any number."
+)
 @click.option("--json", "as_json", is_flag=True, help='Print {"key", "project"}.')
-def create(project: str, as_json: bool) -> None:
+def create(project: str, days: float | None, read_only: bool, per_minute: int | None, as_json: bool) -> None:
     """Print the key alone, or as JSON."""
     if not project.strip() or not project.isprintable() or len(project) > 200:
         raise click.BadParameter("a name of 1 to 200 letters", param_hint="--project")
     with connected() as connection:
-        key = make_key(connection, project)
+        life_s = None if days is None else days * 86400
+        key = make_key(connection, project, life_s=life_s, read_only=read_only, per_minute=per_minute)
     click.echo(json.dumps({"key": key, "project": project}) if as_json else key)
 
 
@@ -63,13 +69,27 @@ def revoke(key_id: str) -> None:
     click.echo(f"{key_id} is invalid since {since.isoformat(timespec='seconds')}")
 
 
-def make_key(connection: psycopg.Connection[Any], project: str) -> str:
+def make_key(
+    connection: psycopg.Connection[Any],
+    project: str,
+    *,
+    life_s: float | None = None,
+    read_only: bool = False,
+    per_minute: int | None = None,
+) -> str:
     """Make and store a key of the project; the key itself, which nobody can show again."""
     from sql import keys  # noqa: PLC0415
     from sql.execute import execute  # noqa: PLC0415
 
     key = KEY_PREFIX + secrets.token_urlsafe(32)
-    made = keys.create_key(project=project, sha256=hash_of(key), hint=key[-HINT_LENGTH:])
+    made = keys.create_key(
+        project=project,
+        sha256=hash_of(key),
+        hint=key[-HINT_LENGTH:],
+        life_s=life_s,
+        read_only=read_only,
+        per_minute=per_minute,
+    )
     while execute(connection, made) is None:
         pass  # the project was being made at the same moment
     return key
@@ -89,6 +109,9 @@ def shown_key(key: ApiKey) -> dict[str, str | None]:
         "created_at": shown_time(key.created_at),
         "last_used_at": shown_time(key.last_used_at),
         "revoked_at": shown_time(key.revoked_at),
+        "expires_at": shown_time(key.expires_at),
+        "may": "read" if key.read_only else "write",
+        "per_minute": None if key.per_minute is None else str(key.per_minute),
     }
 
 

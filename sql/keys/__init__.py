@@ -17,12 +17,24 @@ class ApiKey:
     created_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
+    expires_at: datetime | None = None
+    read_only: bool = False
+    per_minute: int | None = None
 
 
-def create_key(*, project: str, sha256: bytes, hint: str) -> Statement[str | None]:
+def create_key(
+    *,
+    project: str,
+    sha256: bytes,
+    hint: str,
+    life_s: float | None = None,
+    read_only: bool = False,
+    per_minute: int | None = None,
+) -> Statement[str | None]:
     """Makes a key of the project, and the project where it is new; the key's id.
 
-    None in the rare case that somebody else made the project at the same moment: execute it again.
+    life_s: seconds until it expires, None for never. per_minute: requests, None for any number.
+    The answer is None in the rare case that somebody else made the project at the same moment: execute it again.
     """
     return statement(
         "keys.create_key",
@@ -32,6 +44,9 @@ def create_key(*, project: str, sha256: bytes, hint: str) -> Statement[str | Non
         key_id=new_id("key"),
         sha256=sha256,
         hint=hint,
+        life_s=life_s,
+        read_only=read_only,
+        per_minute=per_minute,
     )
 
 
@@ -48,3 +63,8 @@ def revoke_key(*, key_id: str) -> Statement[datetime | None]:
 def is_key_valid(*, sha256: bytes) -> Statement[bool]:
     """Whether the key with this hash exists and is not revoked."""
     return statement("keys.is_key_valid", scalar, sha256=sha256)
+
+
+def take_allowance(*, key_id: str, per_minute: float) -> Statement[float]:
+    """Takes one request from a limited key's allowance; seconds to wait where there is none, else 0."""
+    return statement("keys.take_allowance", scalar, key_id=key_id, per_minute=per_minute)

@@ -13,11 +13,14 @@ project as (
     limit 1
 )
 
-insert into counterfoil.api_keys (id, project_id, sha256, hint)
+insert into counterfoil.api_keys (id, project_id, sha256, hint, expires_at, read_only, per_minute)
 select
     %(key_id)s::text,
     project.id,
     %(sha256)s::bytea,
-    %(hint)s::text
+    %(hint)s::text,
+    counterfoil.db_now() + make_interval(secs => %(life_s)s::double precision) as expires_at,
+    %(read_only)s::boolean,
+    %(per_minute)s::integer
 from project
 returning id

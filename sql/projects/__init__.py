@@ -7,14 +7,17 @@ from sql.statement import Statement, no_rows, row_of, scalar, statement
 
 @dataclass(frozen=True)
 class KeyOwner:
-    """Whose key it is; stale when its last use was noted over a minute ago."""
+    """Whose key it is, and what it may do; stale when its last use was noted over a minute ago."""
 
     project_id: str
     stale: bool
+    id: str = ""
+    read_only: bool = False
+    per_minute: int | None = None
 
 
 def find_key(sha256: bytes) -> Statement[KeyOwner | None]:
-    """The owner of a key that is not revoked, by the key's SHA-256."""
+    """The owner of a valid key, by the key's SHA-256."""
     return statement("projects.find_key", row_of(KeyOwner), sha256=sha256)
 
 

@@ -1,17 +1,14 @@
 """OTLP against a receiver that decodes it: one trace from the client through web and worker to the tool."""
 
-import hashlib
 import json
 import os
-import secrets
 import subprocess
 import sys
 import urllib.request
 from typing import Any
 
-from sql.execute import execute
-from sql.keys import create_key
 from tests.support.agents import Agents
+from tests.support.keys import new_key
 from tests.support.ledger import asks, call, says
 from tests.support.otlp import ReceivedSpan, Receiver
 from tests.support.processes import ROOT, wait_until
@@ -33,17 +30,10 @@ def ask(url: str, key: str, path: str, body: Any) -> Any:
         return json.load(reply)
 
 
-def new_key(agents: Agents) -> str:
-    """A key of a project."""
-    key = f"cf_{secrets.token_hex(8)}"
-    execute(agents.book.raw, create_key(project="p", sha256=hashlib.sha256(key.encode()).digest(), hint=key[-4:]))
-    return key
-
-
 def test_one_trace_from_the_client_to_the_tool_and_back(agents: Agents, receiver: Receiver) -> None:
     web = agents.processes.start_web(agents.dsn, WEB_CONCURRENCY=2, **receiver.environ())
     worker = agents.start_worker(**receiver.environ())
-    key = new_key(agents)
+    key = new_key(agents.book.raw)
     assistant = ask(web.url, key, "/assistants", {"model": "scripted"})["id"]
     turns = [asks(call("create_ticket", title=CANARY)), says(CANARY)]
     message = {"role": "user", "content": json.dumps({"script": turns})}

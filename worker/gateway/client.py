@@ -30,7 +30,7 @@ from worker.gateway.outcome import (
     read_lookup,
     read_reply,
 )
-from worker.gateway.transport import PERMIT, CheckedRequest, Permit, StaleConnectionError
+from worker.gateway.transport import PERMIT, CheckedRequest, NotWrittenError, Permit, StaleConnectionError
 
 IDLE_S: Final = 15.0
 IDLE_ONCE_S: Final = 1.0
@@ -38,6 +38,8 @@ ONCE: Final = ("never", "lookup")
 DRAIN_S: Final = 0.5
 DRAIN_TURNS: Final = 20
 UNBUILT: Final = (ValueError, TypeError, RecursionError)
+# Errors of the network, and our own: they name hosts and times. Others may quote arguments or the reply.
+TELLABLE: Final = (OSError, TimeoutError, NotWrittenError)
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class Gateway:
             permit = self._permit(request.tool, float("inf"), IDLE_S)
             exchange = _Exchange(permit, "GET", url, _headers(request), None)
         except UNBUILT as error:
-            return NoAnswer(f"the request cannot be built: {error}")
+            return NoAnswer(f"the request cannot be built: {type(error).__name__}")
         await self._perform(exchange)
         if exchange.status is None or not exchange.whole:
             return NoAnswer(_what_went_wrong(exchange))
@@ -221,7 +223,7 @@ def _outcome(exchange: _Exchange, tool: Tool) -> Outcome:
 
 
 def _unbuilt(error: Exception | None) -> Refused:
-    return Refused("failed", f"the request cannot be built: {error}"[:500])
+    return Refused("failed", f"the request cannot be built: {type(error).__name__}")
 
 
 def _what_went_wrong(exchange: _Exchange) -> str:
@@ -230,7 +232,7 @@ def _what_went_wrong(exchange: _Exchange) -> str:
         return "an answer came before the request"
     if error is None:
         return f"timeout: no whole answer within {exchange.permit.timeout_s:g} s"
-    return f"{type(error).__name__}: {error}"[:500]
+    return f"{type(error).__name__}: {error}"[:500] if isinstance(error, TELLABLE) else type(error).__name__
 
 
 def _headers(request: ToolRequest) -> CIMultiDict[str]:

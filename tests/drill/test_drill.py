@@ -26,9 +26,9 @@ def drilled(*options: str) -> tuple[int, dict[str, Any], str]:
 
 def test_nothing_is_doubled_lost_or_told_wrong(tmp_path: Path) -> None:
     seed = secrets.randbelow(2**31)
-    print(f"counterfoil drill --runs 40 --workers 2 --seed {seed}")
+    print(f"counterfoil drill --runs 25 --workers 2 --seed {seed}")
     page = tmp_path / "page.html"
-    code, figures, said = drilled("--runs", "40", "--workers", "2", "--seed", str(seed), "--report", str(page))
+    code, figures, said = drilled("--runs", "25", "--workers", "2", "--seed", str(seed), "--report", str(page))
     assert (code, figures["duplicates"], figures["lost"], figures["wrong_output"]) == (0, 0, 0, 0), (figures, said)
     assert list(figures) == KEYS
     assert figures["kills"] + figures["stalls"] > 0
@@ -36,7 +36,7 @@ def test_nothing_is_doubled_lost_or_told_wrong(tmp_path: Path) -> None:
 
 
 def test_the_old_way_doubles_and_the_comparison_sees_it() -> None:
-    code, figures, said = drilled("--runs", "40", "--workers", "2", "--seed", "1", "--ledger", "off")
+    code, figures, said = drilled("--runs", "20", "--workers", "2", "--seed", "1", "--ledger", "off")
     assert code == 1
     assert figures["duplicates"] > 0
     assert "duplicate: run_" in said

@@ -33,7 +33,7 @@ from tests.support.ledger import Book
 from worker.database import connect
 from worker.journal import Journal
 
-SCHEDULES: Final = int(os.environ.get("SCHEDULES", "60"))
+SCHEDULES: Final = int(os.environ.get("SCHEDULES", "40"))
 STEPS: Final = 30
 BEGAN: Final = datetime(2026, 3, 12, 10, 0, tzinfo=UTC).timestamp()
 WORKERS: Final = 2

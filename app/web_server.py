@@ -30,7 +30,8 @@ keepalive = 5
 limit_request_line = 8190  # any id may come in a path; longer ones are nobody's
 control_socket_disable = True
 proc_name = "counterfoil-web"
-worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112 - heartbeats off the disk
+# Heartbeats off the disk; gunicorn makes unnamed files there.
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112  # nosec B108
 logconfig_dict: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,

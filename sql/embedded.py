@@ -197,7 +197,8 @@ class EmbeddedPostgres:
         with (self.data / "global" / "pg_control").open("rb") as control:
             system_identifier = control.read(8)
         name = hashlib.sha256(os.fsencode(self.data) + system_identifier).hexdigest()[:20]
-        return Path("/tmp") / f"counterfoil-{name}"
+        # It is made with mode 0700, and one that is there must have it and our owner.
+        return Path("/tmp") / f"counterfoil-{name}"  # nosec B108
 
     def _make_socket_folder(self) -> None:
         folder = self._socket_folder()

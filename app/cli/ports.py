@@ -8,7 +8,8 @@ from typing import Final
 from app.cli.errors import CommandError
 
 TRIES: Final = 200
-EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+# Where to reach what listens everywhere; nothing is bound by it.
+EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # nosec B104
 
 
 def free_port_from(host: str, port: int) -> int:

@@ -63,7 +63,8 @@ MAKE_ROWS: Final = (
         contract, fingerprint, effect_key, arguments, state, output, external_id, created_at, in_doubt_since,
         needs_operator_since, settled_at, settled_by, suspected_duplicate)
     select 'run_' || id, 'call_' || id, 'thread_' || id, 0, 0,
-        (array['create_ticket', 'send_email', 'get_ticket'])[1 + i %% 3], 'server', 'never', '{"timeout_s": 10, "settle_s": 15}', md5(id), 'ek_' || id,
+        (array['create_ticket', 'send_email', 'get_ticket'])[1 + i %% 3], 'server',
+        'never', '{"timeout_s": 10, "settle_s": 15}', md5(id), 'ek_' || id,
         '00000000-0000-0000-0000-000000000001', case when waits then 'needs_operator' else 'succeeded' end,
         case when not waits then '00000000-0000-0000-0000-000000000001'::uuid end,
         case when not waits then 'TCK-' || i end, at, case when waits then at end, case when waits then at end,

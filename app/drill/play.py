@@ -51,11 +51,20 @@ class Result:
         return not any(self.figures[key] for key in ("duplicates", "lost", "wrong_output"))
 
 
-def drill(plan: Plan, *, workers: int, mode: Mode, lying: bool, keep: Path | None, progress: Progress) -> Result:
+def drill(
+    plan: Plan,
+    *,
+    workers: int,
+    mode: Mode,
+    progress: Progress,
+    lying: bool = False,
+    keep: Path | None = None,
+    stage_kind: type[Stage] = Stage,
+) -> Result:
     """Play the plan on processes of its own, and compare; all is ended when this returns, however."""
     started = time.monotonic()
     with temporary_home() as home, Supervisor() as parts:
-        stage = Stage(home, parts, mode, plan.lives)
+        stage = stage_kind(home, parts, mode, plan.lives)
         try:
             stage.start(workers)
             ticket = stage.outside("/tools/create_ticket", {"title": "there before"})["ticket_id"]

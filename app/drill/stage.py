@@ -7,10 +7,10 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, ClassVar, Final, Literal, TypeVar
 
 import psycopg
 from psycopg import AsyncConnection
@@ -39,7 +39,12 @@ READ_TRIES: Final = 200
 
 
 class Stage:
-    """The running parts. `lives`: points where coming workers die or stop by themselves; `armed` is over at the end."""
+    """The running parts. `lives`: points where coming workers die or stop by themselves; `armed` is over at the end.
+
+    `server_settings` and `more_environ` are for stages on other ground (tests/underneath).
+    """
+
+    server_settings: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, home: Path, parts: Supervisor, mode: Mode, lives: tuple[str, ...]) -> None:
         self.home, self.parts, self.mode = home, parts, mode
@@ -51,7 +56,7 @@ class Stage:
         self._reading = asyncio.Lock()
         (home / "run").mkdir()
         (home / "counterfoil.toml").write_text(catalog_text())
-        self.postgres = EmbeddedPostgres(home)
+        self.postgres = EmbeddedPostgres(home, settings=self.server_settings)
         parts.enter(self.postgres)
         parts.pass_fds = (self.postgres.share_with_child(),)
         self.dsn = self.postgres.dsn()
@@ -130,6 +135,10 @@ class Stage:
             if part.popen is not None:
                 part.popen.wait()
 
+    def more_environ(self, name: str) -> dict[str, str]:
+        """What the environment of a part has besides."""
+        return {}
+
     def _start(self, name: str, command: Any, is_ready: Any, more: dict[str, str] | None = None) -> Part:
         kept = {
             name: value for name, value in os.environ.items() if name in INHERITED or name.startswith(INHERITED_KINDS)
@@ -142,6 +151,7 @@ class Stage:
             "SANDBOX_URL": self.sandbox_url,
             **TIMES,
             **(more or {}),
+            **self.more_environ(name),
         }
         part = Part(name, command, environ, self.home / "run", is_ready)
         self.parts.start(part)

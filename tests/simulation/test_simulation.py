@@ -46,6 +46,7 @@ create or replace function counterfoil.db_now() returns timestamptz language sql
 return (select c.now from counterfoil.simulated_clock as c);
 """
 PICK: Final = st.integers(0, 5)
+FATE: Final = st.sampled_from([*FATES, "late", "late", "lost"])
 CALLS: Final = st.lists(st.sampled_from(sorted(CONTRACTS)), min_size=1, max_size=2)
 AGES: Final = st.sampled_from([0.1, 0.5, 1.0, 2.1, 3.6, 5.6, 6.0, 15.0])
 
@@ -168,10 +169,11 @@ class Simulation(RuleBasedStateMachine):
         self.crew.act(*seen[pick % len(seen)])
 
     @precondition(lambda self: self.each("out"))
-    @rule(pick=PICK, fate=st.sampled_from(FATES), late_s=st.floats(0.1, 1.0))
-    def transmit(self, pick: int, fate: Fate, late_s: float) -> None:
-        """A request goes out, and the world does with it what it likes."""
+    @rule(pick=PICK, fate=FATE, late_s=st.sampled_from([0.3, 1.0]), after_s=st.sampled_from([0.0, 0.0, 0.9, 1.9]))
+    def transmit(self, pick: int, fate: Fate, late_s: float, after_s: float) -> None:
+        """A request goes out, perhaps after a stall, and the world does with it what it likes."""
         out = self.each("out")
+        self.wait(after_s)
         self.crew.transmit(*out[pick % len(out)], fate, late_s)
 
     @precondition(lambda self: self.each("looking"))

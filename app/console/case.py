@@ -12,7 +12,7 @@ from uuid import UUID
 from app.console import words
 from app.console.common import attention, found_or_404
 from app.console.looking import look, look_at
-from app.resolution import DOUBTFUL, Refused, Verdict, Word, consequences
+from app.resolution import DOUBTFUL, Refused, Unusable, Verdict, Word, consequences
 from sql.console import CallPayloads, EvidenceRow, PayloadRow, evidence_of_run, payloads_of_calls, read_payloads
 from sql.operators import RunRow, list_runs
 from sql.sealing import unseal
@@ -56,12 +56,13 @@ class Proof:
 
 @dataclass(frozen=True)
 class Choice:
-    """Something that may be said of the call; refusal: why it may not, None when it may."""
+    """Something that may be said of the call; refusal: why it may not, None when it may; never: nor will it."""
 
     verdict: Verdict
     title: str
     meaning: str
     refusal: str | None
+    never: bool = False
 
 
 @dataclass(frozen=True)
@@ -242,12 +243,12 @@ def choices_of(case: Case, *, may: bool) -> list[Choice]:
         if case.call.settled_at is not None and verdict != Verdict.SEEN:
             continue
         title, meaning = (FOR_CLIENT if case.client else {}).get(verdict, TITLES[verdict])
-        refusal = None if may else "your role is viewer"
+        refusal, never = None if may else "your role is viewer", False
         try:
             consequences(case.facts, case.attempts, _trial(case, verdict))
         except Refused as refused:
-            refusal = refusal or str(refused)
-        found.append(Choice(verdict, title, meaning, refusal))
+            refusal, never = refusal or str(refused), isinstance(refused, Unusable)
+        found.append(Choice(verdict, title, meaning, refusal, never))
     return found
 
 

@@ -233,7 +233,7 @@ def _tone(says: str) -> str:
 
 
 def _of_call(call: CallRow) -> list[Mark]:
-    marks = []
+    marks = [Mark(call.created_at, "coordinator", "status", f"{call.tool} asked for", call.tool_call_id)]
     if call.settled_at is not None:
         what = f"{call.tool} {call.state}, by {call.settled_by or 'the run’s end'}"
         marks.append(

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import psycopg
 
+from app import telemetry
 from app.database import CONTENTION, LONGEST_PAUSE_S, NOTIFY, WAIT_S, Transaction, in_transaction, leave
 from app.resolution import Consequences, Overtaken, Unknown, Verdict, Word, consequences, shown
 from sql.decisions import CallMove, move_calls
@@ -58,6 +59,12 @@ class By:
 
 def resolve(transaction: Transaction, word: Word, by: By) -> CallFacts:
     """Takes an operator's word about a call; answers the call as it is now. Raises `Refused`."""
+    told = {"gen_ai.tool.call.id": word.tool_call_id, "counterfoil.run.id": word.run_id}
+    with telemetry.span("counterfoil.resolve", {**told, "counterfoil.verdict": word.verdict.value}):
+        return _resolve(transaction, word, by)
+
+
+def _resolve(transaction: Transaction, word: Word, by: By) -> CallFacts:
     _lock(transaction, word.run_id)
     call, attempts = transaction.all(load_call(*word.key), list_attempts([word.key]))
     if call is None:

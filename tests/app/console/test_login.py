@@ -1,5 +1,8 @@
 """Logging in: closed by default, throttled, by a session of our own, below any prefix."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import httpx
@@ -9,7 +12,7 @@ import pytest
 from sql.execute import execute
 from sql.users import update_user
 from tests.app.console.conftest import HASH, PASSWORD, Site, Visitor
-from tests.support.processes import Processes
+from tests.support.processes import ROOT
 
 
 def test_without_an_operator_there_is_no_console(new_site: Callable[..., Site]) -> None:
@@ -108,11 +111,43 @@ def test_it_is_served_below_a_prefix(site: Site) -> None:
     assert 'href="/ops/console/attention"' in visitor.get("/").text
 
 
-def test_users_by_the_command_line(database: str, processes: Processes) -> None:
-    def run(*args: str) -> tuple[int, str]:
-        done = processes.counterfoil("users", *args, DATABASE_URL=database)
-        return done.returncode, done.stdout + done.stderr
+def users(dsn: str, *args: str, typed: str = "") -> tuple[int, str]:
+    """Runs `counterfoil users ARGS` with this on its standard input."""
+    command = [sys.executable, "-m", "app.cli", "users", *args]
+    environ = {**os.environ, "DATABASE_URL": dsn}
+    done = subprocess.run(command, cwd=ROOT, env=environ, input=typed, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
 
-    assert run("add", "grace", "--role", "operator")[0] == 2  # no terminal, no --password-stdin
-    assert run("list") == (0, "no operators\n")
-    assert run("role", "grace", "--role", "admin")[0] == 3
+
+def test_users_by_the_command_line(new_site: Callable[..., Site]) -> None:
+    fresh = new_site(operators=False)
+    made = users(fresh.dsn, "add", "grace", "--role", "operator", "--password-stdin", "--json", typed=f"{PASSWORD}\n")
+    assert made == (0, '{"name": "grace", "role": "operator"}\n')
+    visitor = fresh.visitor("grace")
+    assert "operator</small>" in visitor.get("/runs").text
+    assert users(fresh.dsn, "role", "grace", "--role", "viewer")[0] == 0
+    assert "viewer</small>" in visitor.get("/runs").text
+    assert users(fresh.dsn, "password", "grace", "--password-stdin", typed="another password\n")[0] == 0
+    assert visitor.get("/runs").status_code == 302, "a new password ends all sessions"
+    assert visitor.log_in("grace").status_code == 401
+    assert visitor.log_in("grace", "another password").status_code == 303
+    assert '"name": "grace"' in users(fresh.dsn, "list", "--json")[1]
+
+
+@pytest.mark.parametrize(
+    ("args", "typed", "code"),
+    [
+        (("add", "vera", "--role", "viewer", "--password-stdin"), PASSWORD, 5),
+        (("add", "new", "--role", "viewer", "--password-stdin"), "short", 2),
+        (("add", "new", "--role", "viewer"), "", 2),
+        (("add", "new", "--role", "boss", "--password-stdin"), PASSWORD, 2),
+        (("add", " ", "--role", "viewer", "--password-stdin"), PASSWORD, 2),
+        (("role", "nobody", "--role", "viewer"), "", 3),
+        (("password", "nobody", "--password-stdin"), PASSWORD, 3),
+    ],
+)
+def test_users_that_cannot_be(site: Site, args: tuple[str, ...], typed: str, code: int) -> None:
+    found, said = users(site.dsn, *args, typed=typed)
+    assert found == code
+    assert said.count("\n") == 1, "one line"
+    assert PASSWORD not in said

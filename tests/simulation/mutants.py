@@ -58,12 +58,6 @@ MUTANTS: Final = (
         "return attempt.deadline",
     ),
     Mutant(
-        "doubt before the deadline",
-        "worker/coordinator/decide.py",
-        "if (a.state == AttemptState.OPEN and a.deadline <= now)",
-        "if a.state == AttemptState.OPEN",
-    ),
-    Mutant(
         "verdict from the last attempt",
         "worker/coordinator/verdict.py",
         "doubtful = tuple(a for a in attempts if a.state in DOUBTFUL)",

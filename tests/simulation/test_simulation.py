@@ -33,7 +33,7 @@ from tests.support.ledger import Book
 from worker.database import connect
 from worker.journal import Journal
 
-SCHEDULES: Final = int(os.environ.get("SCHEDULES", "40"))
+SCHEDULES: Final = int(os.environ.get("SCHEDULES", "25"))
 STEPS: Final = 30
 BEGAN: Final = datetime(2026, 3, 12, 10, 0, tzinfo=UTC).timestamp()
 WORKERS: Final = 2
@@ -97,6 +97,7 @@ class Simulation(RuleBasedStateMachine):
         self.laws = Laws(self.place.raw, self.world)
         self.workers = [self.crew.new_worker() for _ in range(WORKERS)]
         self.threads: list[str] = []
+        self.closing: Fate = "done"
 
     def worker(self, index: int) -> Logical:
         """One of the workers that are alive."""
@@ -112,9 +113,10 @@ class Simulation(RuleBasedStateMachine):
 
     # Clients ----------------------------------------------------------------------------------------
 
-    @initialize(rounds=st.lists(CALLS, min_size=1, max_size=2))
-    def first_run(self, rounds: list[list[str]]) -> None:
-        """There is something to do."""
+    @initialize(rounds=st.lists(CALLS, min_size=1, max_size=2), closing=st.sampled_from(["done", "failed", "refused"]))
+    def first_run(self, rounds: list[list[str]], closing: Fate) -> None:
+        """There is something to do; what becomes of requests after the schedule."""
+        self.closing = closing
         self.create(thread=None, rounds=rounds, ttl_s=600)
 
     @rule(thread=st.none() | PICK, rounds=st.lists(CALLS, min_size=1, max_size=2), ttl_s=st.sampled_from([8, 600, 600]))
@@ -229,8 +231,8 @@ class Simulation(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Everybody goes on undisturbed: whatever can be settled is."""
-        for _ in range(80):
-            self.wait(1.5)
+        for turn in range(80):
+            self.wait(0.7 if turn < 12 else 3.0)
             for worker in self.workers:
                 self._go_on(worker, sends=True)
             if not self._left():
@@ -247,7 +249,7 @@ class Simulation(RuleBasedStateMachine):
                 if run in worker.seen:
                     self.crew.act(worker, run)
             while worker.out and sends:
-                self.crew.transmit(worker, 0, "done", 0.0)
+                self.crew.transmit(worker, 0, self.closing, 0.0)
             while worker.looking:
                 self.crew.inquire(worker, 0, down=False)
             while worker.mail:

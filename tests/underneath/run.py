@@ -38,7 +38,6 @@ auth_type = any
 pool_mode = transaction
 default_pool_size = 20
 max_client_conn = 500
-max_prepared_statements = 0
 ignore_startup_parameters = extra_float_digits
 logfile = {home}/pgbouncer.log
 pidfile = {home}/pgbouncer.pid
@@ -138,7 +137,7 @@ def main() -> int:
         seed = secrets.randbelow(2**31) if asked.seed is None else asked.seed
         plan = make_plan(seed, asked.runs, lease_s=LEASE_S)
         result = drill(plan, workers=asked.workers, mode="enforce", progress=lambda *_: None, stage_kind=kind)
-        print(f"{name}: {json.dumps(result.figures)}", flush=True)
+        print(f"{name}: {json.dumps({**result.figures, 'poisoned': result.more['poisoned']})}", flush=True)
         for violation in result.violations:
             print(f"    {violation}", flush=True)
         for complaint in result.more["complaints"][:5]:

@@ -18,6 +18,8 @@ def write_plan(run: RunRow, calls: list[CallView], plan: Plan, desk: Desk, elder
     """The plan's moves and intents as one write. elders: of held calls, by id, for the output they share."""
     write_off = run.ledger == Ledger.OFF
     sends = [call for call, p in plan.calls if isinstance(p.action, Send)] if not write_off else []
+    # `observe` holds no send back: a bound that has passed would make it decide again for ever.
+    bounds = map(key_good_until, sends) if run.ledger == Ledger.ENFORCE else ()
     moves, payloads = [], []
     for call, call_plan in plan.calls:
         move, payload = _move(call, call_plan, elders.get(call.tool_call_id), write_off)
@@ -40,7 +42,7 @@ def write_plan(run: RunRow, calls: list[CallView], plan: Plan, desk: Desk, elder
             for number in call_plan.doubts
         ),
         change=_change(run, calls, plan, fruitful=bool(sends)),
-        good_until=min(filter(None, map(key_good_until, sends)), default=None),
+        good_until=min(filter(None, bounds), default=None),
     )
 
 

@@ -1,0 +1,46 @@
+"""What a second review found, each as the schedule that showed it."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.catalog.tool import Contract
+from sql.decisions import RunRow
+from sql.execute import execute
+from sql.operators import resume_run
+from sql.queue import surrender_calls
+from sql.vocabulary import AttemptState, CallState, Executor, Ledger
+from tests.support.agents import Agents
+from tests.support.ledger import Book, Trace, asks, call, says
+from worker.coordinator.decide import Look, Rest, Wait, decide_call
+from worker.coordinator.situation import CallView, RunView
+from worker.coordinator.speech import Speech
+from worker.coordinator.verdict import AttemptView
+from worker.database import connect
+from worker.journal import Journal
+
+NOW = datetime(2026, 3, 12, tzinfo=UTC)
+TICKET = call("create_ticket", title="A")
+INVOICE = call("create_invoice", customer="c", amount_cents=5)
+NOWHERE = "host=127.0.0.1 port=9 connect_timeout=1"
+
+
+@pytest.fixture
+def book(database: str) -> Any:
+    """An empty ledger."""
+    opened = Book(database)
+    yield opened
+    opened.close()
+
+
+def test_observe_holds_no_send_back_though_the_key_is_over(agents: Agents) -> None:
+    """The bound of a key that had passed made the decision stale, and again, for ever."""
+    agents.set_catalog(create_invoice={"key_ttl_s": 3})
+    agents.set_faults("answer_lost*1")
+    agents.start_worker()
+    run = agents.book.new_run(asks(INVOICE), says(), ledger="observe")
+    agents.book.await_run(run, "completed")
+    assert len(agents.requests(run, "create_invoice")) == 2

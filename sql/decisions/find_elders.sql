@@ -52,7 +52,8 @@ left join lateral (
     limit 1
 ) as s on true
 left join lateral (
-    -- Of another turn, and succeeded only after this one was asked: the user did not know of it.
+    -- Of another turn, and succeeded only after this one was asked: the user did not know of it. The model does,
+    -- once an equal call of an earlier round of this turn has succeeded: what it asks then, it asks once more.
     select
         e.state,
         e.output,
@@ -63,6 +64,12 @@ left join lateral (
         and e.state = 'succeeded' and e.executor = 'server' and e.repeat != 'safe'
         and e.run_id != x.run_id
         and e.settled_at > (select r.created_at from counterfoil.runs as r where r.id = x.run_id)
+        and not exists (
+            select from counterfoil.tool_calls as o
+            where
+                o.run_id = x.run_id and o.round < x.round and o.tool = x.tool and o.fingerprint = x.fingerprint
+                and o.state = 'succeeded'
+        )
     order by e.settled_at
     limit 1
 ) as l on true

@@ -44,3 +44,19 @@ def test_observe_holds_no_send_back_though_the_key_is_over(agents: Agents) -> No
     run = agents.book.new_run(asks(INVOICE), says(), ledger="observe")
     agents.book.await_run(run, "completed")
     assert len(agents.requests(run, "create_invoice")) == 2
+
+
+def test_what_a_turn_asks_once_more_is_not_answered_with_what_it_shared_before(agents: Agents) -> None:
+    """The second turn shares the first one's ticket; its model has seen that, and asks for another."""
+    agents.set_catalog(create_ticket={"settle_s": 2})
+    agents.set_faults("answer_lost*1")
+    agents.start_worker()
+    thread = agents.book.new_thread()
+    first = agents.book.new_run(asks(TICKET), says(), thread=thread)
+    agents.book.await_call(first, "in_doubt")
+    agents.book.end(first, "cancelled")
+    second = agents.book.new_run(asks(TICKET), asks(TICKET), says(), thread=thread)
+    agents.book.await_run(second, "completed")
+    assert agents.book.traces(second) == [Trace("succeeded", ()), Trace("succeeded", ("succeeded",))]
+    assert agents.book.calls(second)[1].suspected_duplicate
+    assert (len(agents.effects(first)), len(agents.effects(second))) == (1, 1)

@@ -60,3 +60,35 @@ def test_what_a_turn_asks_once_more_is_not_answered_with_what_it_shared_before(a
     assert agents.book.traces(second) == [Trace("succeeded", ()), Trace("succeeded", ("succeeded",))]
     assert agents.book.calls(second)[1].suspected_duplicate
     assert (len(agents.effects(first)), len(agents.effects(second))) == (1, 1)
+
+
+# A straggler beside an operator's word ------------------------------------------------------------------
+
+
+def straggler(state: AttemptState, ago_s: float, **contract: Any) -> CallView:
+    """A person said of attempt 1, refused, that it happened; attempt 2 was out, its deadline so long ago."""
+    deadline = NOW - timedelta(seconds=ago_s)
+    made = (
+        AttemptView(1, AttemptState.REFUSED, NOW - timedelta(seconds=99), NOW - timedelta(seconds=86), NOW),
+        AttemptView(2, state, deadline - timedelta(seconds=13), deadline),
+    )
+    return CallView(
+        "run", "call", 0, 0, "tool", Executor.SERVER, Contract(**contract), CallState.SUCCEEDED, made, reason="operator"
+    )
+
+
+def test_an_attempt_beyond_an_operators_word_is_waited_for_and_then_a_conflict() -> None:
+    run = RunView(ended=False, expired=False, poisoned=False, ledger=Ledger.ENFORCE)
+    out = straggler(AttemptState.OPEN, -5)
+    assert decide_call(out, run, NOW).action == Wait(NOW + timedelta(seconds=5))
+    over = decide_call(straggler(AttemptState.OPEN, 5), run, NOW)
+    assert over.doubts == (2,)
+    assert over.move is not None and over.move.conflict
+
+
+@pytest.mark.parametrize("state", [CallState.FAILED, CallState.CANCELLED])
+def test_what_did_not_happen_has_no_straggler(state: CallState) -> None:
+    run = RunView(ended=True, expired=False, poisoned=False, ledger=Ledger.ENFORCE)
+    safe = replace(straggler(AttemptState.UNKNOWN, 60, repeat="safe"), state=state)
+    assert decide_call(safe, run, NOW).action == Rest()
+    assert not isinstance(decide_call(safe, run, NOW).action, Look)

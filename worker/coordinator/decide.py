@@ -273,15 +273,17 @@ def _look(call: CallView, run: RunView, now: datetime, attempts: tuple[AttemptVi
 
 def _straggler(call: CallView, now: datetime) -> CallPlan:
     """A settled call with attempts of which nobody knows: if one of them happened too, that is a conflict."""
-    found = verdict(call.attempts)
-    if not isinstance(found, Happened) or not found.others or call.conflicted:
+    # A person may have said that it happened when only attempts had been seen that are known to have done nothing.
+    happened = call.state == CallState.SUCCEEDED or isinstance(verdict(call.attempts), Happened)
+    others = [a for a in call.attempts if a.state in DOUBTFUL]
+    if not happened or not others or call.conflicted:
         return CallPlan(Rest())
-    opens = [a.deadline for a in found.others if a.state == AttemptState.OPEN]
+    opens = [a.deadline for a in others if a.state == AttemptState.OPEN]
     if opens:
         return CallPlan(Wait(max(*opens, now)))
     if call.contract.repeat == Repeat.SAFE or _one_key_covers(call):
         return CallPlan(Rest())
-    over_at = max([call.not_before or now, *(_over_at(call, a) for a in found.others)])
+    over_at = max([call.not_before or now, *(_over_at(call, a) for a in others)])
     if over_at > now:
         return CallPlan(Wait(over_at))
     lookup = call.contract.lookup

@@ -92,3 +92,32 @@ def test_what_did_not_happen_has_no_straggler(state: CallState) -> None:
     safe = replace(straggler(AttemptState.UNKNOWN, 60, repeat="safe"), state=state)
     assert decide_call(safe, run, NOW).action == Rest()
     assert not isinstance(decide_call(safe, run, NOW).action, Look)
+
+
+# Speech ---------------------------------------------------------------------------------------------------
+
+
+def row(run_id: str = "run_1") -> RunRow:
+    """A run that a worker drives."""
+    return RunRow(
+        id=run_id, seq=1, project_id="proj", thread_id="thread_1", assistant_id="asst_1", status="in_progress",
+        ledger="enforce", epoch=1, wakes=0, rounds=0, model_tries=0, expires_at=NOW, poisoned=False,
+        correlation_id="corr", traceparent=None, model="scripted", prompt_tokens=0, completion_tokens=0, now=NOW,
+    )  # fmt: skip
+
+
+def test_a_text_that_may_be_stored_is_not_stored_under_the_same_name_again() -> None:
+    """The database went during the first write of a text: its round must not meet it as its own."""
+
+    async def main() -> tuple[str, Speech]:
+        journal = Journal(lambda: connect(NOWHERE), operator_ttl_s=60)
+        speech = Speech(row(), journal)
+        before = speech.message_id
+        speech.pieces.append("Good")
+        await speech._write(1)
+        await journal.close()
+        return before, speech
+
+    before, speech = asyncio.run(main())
+    assert not speech.begun
+    assert speech.message_id != before

@@ -83,6 +83,9 @@ class Speech:
             written = await self._journal.decide(write)
         except (DatabaseGone, psycopg.Error):
             self._lost = True
+            if not self.begun:
+                # It may be stored all the same: the round writes its own, under other names, and voids this one.
+                self.message_id, self.step_id = new_id("msg"), new_id("step")
             return
         # Uncertain is committed here: the message is there.
         self._lost = written.applied not in (Applied.HELD, Applied.UNCERTAIN)

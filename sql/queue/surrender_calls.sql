@@ -9,6 +9,8 @@ from counterfoil.runs as r
 where
     r.id = any(%(run_ids)s::text [])
     and r.ended_at is not null
+    and r.ledger != 'off'
     and c.run_id = r.id
     and c.executor = 'server'
-    and c.state in ('intended', 'accepted', 'in_doubt');
+    -- `pending`: the model was told of a doubt, all is known to have done nothing, and nobody has said so yet.
+    and c.state in ('pending', 'intended', 'accepted', 'in_doubt');

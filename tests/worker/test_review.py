@@ -121,3 +121,45 @@ def test_a_text_that_may_be_stored_is_not_stored_under_the_same_name_again() -> 
     before, speech = asyncio.run(main())
     assert not speech.begun
     assert speech.message_id != before
+
+
+# Runs that were set aside -----------------------------------------------------------------------------------
+
+
+def in_doubt(book: Book, *, state: str = "in_doubt", told: bool = False) -> str:
+    """An ended run that was set aside with one call in this state, by a worker that died right after."""
+    run = book.new_run(says())
+    book.raw.execute("insert into counterfoil.payloads (id, bytes) values ('00000000-0000-0000-0000-000000000001', '')")
+    book.raw.execute(
+        "insert into counterfoil.tool_calls (run_id, tool_call_id, thread_id, round, index, tool, executor, repeat,"
+        " fingerprint, effect_key, arguments, state, in_doubt_since, told_at) values (%s, 'call_1', 'thread', 0, 0,"
+        " 'pay', 'server', 'never', 'f', 'k', '00000000-0000-0000-0000-000000000001', %s, now(),"
+        " case when %s then now() end)",
+        (run, state, told),
+    )
+    book.raw.execute(
+        "update counterfoil.runs set status = 'cancelled', ended_at = now(), due_at = null, poisoned_at = now()"
+        " where id = %s",
+        (run,),
+    )
+    return run
+
+
+def test_a_run_that_is_no_longer_poisoned_does_not_wait_unseen(book: Book) -> None:
+    """With the mark gone, and nobody asked for the call, it was due never again."""
+    run = in_doubt(book)
+    execute(book.raw, resume_run(run))
+    assert book.run(run).due_at is not None
+
+
+def test_resuming_an_ended_run_that_waits_for_nothing_of_ours_makes_nothing_due(book: Book) -> None:
+    run = in_doubt(book)
+    execute(book.raw, surrender_calls([run]))
+    execute(book.raw, resume_run(run))
+    assert book.run(run).due_at is None
+
+
+def test_a_told_call_of_a_poisoned_run_is_a_persons_too(book: Book) -> None:
+    run = in_doubt(book, state="pending", told=True)
+    execute(book.raw, surrender_calls([run]))
+    assert book.calls(run)[0].state == "needs_operator"

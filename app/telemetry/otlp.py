@@ -7,6 +7,7 @@ instrumented is what we name: no library's automatic attributes, which quote URL
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -48,6 +49,13 @@ SEVERITIES: Final = {
 PROPAGATOR: Final = TraceContextTextMapPropagator()
 
 
+def asked_for(signal: str) -> bool:
+    """Whether TRACES, METRICS or LOGS have somewhere to go, and are not switched off (`OTEL_LOGS_EXPORTER=none`)."""
+    off = os.environ.get(f"OTEL_{signal}_EXPORTER", "").strip().lower() == "none"
+    own = os.environ.get(f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "").strip()
+    return not off and bool(own or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip())
+
+
 class RecordedSpan(Span):
     """A span of the SDK's, which keeps ids and words."""
 
@@ -71,22 +79,24 @@ class Exporter:
     def __init__(self, service: str) -> None:
         resource = Resource.create({"service.name": f"counterfoil-{service}", "service.version": VERSION})
         self._traces = TracerProvider(resource=resource)
-        self._traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        if asked_for("TRACES"):
+            self._traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._traces.get_tracer("counterfoil", VERSION)
         self._metrics = MeterProvider(
             resource=resource,
-            metric_readers=[PeriodicExportingMetricReader(OTLPMetricExporter())],
+            metric_readers=[PeriodicExportingMetricReader(OTLPMetricExporter())] if asked_for("METRICS") else [],
             views=[View(instrument_name="*.duration", aggregation=ExplicitBucketHistogramAggregation(BUCKETS))],
         )
         self._meter = self._metrics.get_meter("counterfoil", VERSION)
         self._instruments: dict[str, Any] = {}
         self._logs = LoggerProvider(resource=resource)
-        self._logs.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
+        if asked_for("LOGS"):
+            self._logs.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
+            logs.also(self.log)
         self._logger = self._logs.get_logger("counterfoil", VERSION)
         for noisy in ("opentelemetry", "urllib3"):
             # A receiver that is away must not fill our own log, nor call itself about it.
             logging.getLogger(noisy).setLevel(logging.CRITICAL)
-        logs.also(self.log)
 
     def shut_down(self) -> None:
         """Sends what is left."""

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -327,3 +328,35 @@ def test_a_process_that_is_told_to_stop_ends_its_streams(site: Site, body: Body)
     events = parsed(text)
     assert [name for name, _ in events[-2:]] == ["error", "done"]
     assert web.wait() == 0
+
+
+def test_another_process_joins_and_replays_a_stream(site: Site, body: Body) -> None:
+    content = body({"say": "one two three " * 30, "chunk_ms": 40})
+    key = {"Idempotency-Key": "by two processes"}
+    one = Following(site, "/threads/runs", content, **key)
+    one.await_event("thread.message.delta")
+    other = site.processes.start_web(site.dsn)
+    elsewhere = replace(site, url=other.url)
+    two = Following(elsewhere, "/threads/runs", content, **key)
+    events = one.end()
+    assert two.end() == events
+    assert Following(elsewhere, "/threads/runs", content, **key).end() == events
+    other.stop()
+
+
+def test_streams_outlive_their_database_connections(site: Site, body: Body, rows: psycopg.Connection) -> None:
+    """All of the web's sessions are ended now and then: no event is lost or told twice."""
+    following = [Following(site, "/threads/runs", body({"say": "word " * 200, "chunk_ms": 120})) for _ in range(3)]
+    ended = 0
+    while not all(one.over for one in following):
+        ended += rows.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and application_name = 'counterfoil web'"
+        ).rowcount
+        following[0].thread.join(1.5)
+    assert ended > 2
+    for one in following:
+        events = one.end()
+        assert events[-2][0] == "thread.run.completed"
+        finished = [data for name, data in events if name == "thread.message.completed"]
+        assert finished[0]["content"][0]["text"]["value"] == "word " * 200

@@ -28,7 +28,23 @@ where
             and c.external_id is not null and x.external_id is not null and c.external_id != x.external_id
         )
         or (
-            x.says = 'happened' and c.state = 'succeeded' and c.repeat in ('lookup', 'never')
+            x.says = 'happened' and c.state = 'succeeded'
+            and (
+                c.repeat in ('lookup', 'never')
+                or (
+                    -- The tool may have forgotten the key between the first attempt and the last.
+                    c.repeat = 'keyed'
+                    and (c.contract ->> 'key_ttl_s')::double precision > 0
+                    and (
+                        select
+                            extract(epoch from max(a.deadline) - min(a.intended_at))
+                            + coalesce((c.contract ->> 'settle_s')::double precision, 0)
+                            + coalesce((c.contract ->> 'completion_s')::double precision, 0)
+                        from counterfoil.attempts as a
+                        where a.run_id = c.run_id and a.tool_call_id = c.tool_call_id
+                    ) >= (c.contract ->> 'key_ttl_s')::double precision
+                )
+            )
             and (c.external_id is null or x.external_id is null)
             and not exists (
                 select from counterfoil.attempts as a

@@ -9,6 +9,7 @@ import pytest
 
 from app.catalog.tool import Contract
 from sql.decisions import RunRow
+from sql.evidence import Claim, raise_conflicts
 from sql.execute import execute
 from sql.operators import resume_run
 from sql.queue import surrender_calls
@@ -16,6 +17,7 @@ from sql.vocabulary import AttemptState, CallState, Executor, Ledger
 from tests.support.agents import Agents
 from tests.support.ledger import Book, Trace, asks, call, says
 from worker.coordinator.decide import Look, Rest, Wait, decide_call
+from worker.coordinator.retry import LONGEST_PAUSE_S, after, pause_s
 from worker.coordinator.situation import CallView, RunView
 from worker.coordinator.speech import Speech
 from worker.coordinator.verdict import AttemptView
@@ -163,3 +165,27 @@ def test_a_told_call_of_a_poisoned_run_is_a_persons_too(book: Book) -> None:
     run = in_doubt(book, state="pending", told=True)
     execute(book.raw, surrender_calls([run]))
     assert book.calls(run)[0].state == "needs_operator"
+
+
+# A key that was forgotten -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("key_ttl_s", "conflicts"), [(60, True), (0, False), (86_400, False)])
+def test_two_effects_under_a_key_that_was_forgotten_between_them_are_a_conflict(
+    book: Book, key_ttl_s: float, conflicts: bool
+) -> None:
+    """The key was over, a person said "send again", it succeeded; and then the first attempt's reply came."""
+    run = in_doubt(book)
+    book.raw.execute(
+        "update counterfoil.tool_calls set repeat = 'keyed', contract = jsonb_build_object('key_ttl_s', %s::float8),"
+        " state = 'succeeded', settled_at = now(), output = arguments where run_id = %s",
+        (key_ttl_s, run),
+    )
+    book.raw.execute(
+        "insert into counterfoil.attempts (run_id, tool_call_id, number, epoch, owner, state, intended_at, deadline,"
+        " closed_at) values (%(run)s, 'call_1', 1, 1, 'w', 'refuted', now() - interval '1 hour',"
+        " now() - interval '59 minutes', now()), (%(run)s, 'call_1', 2, 2, 'w', 'succeeded', now(), now(), now())",
+        {"run": run},
+    )
+    found = execute(book.raw, raise_conflicts([Claim(run, "call_1", 1, "happened")]))
+    assert found == ([(run, "call_1")] if conflicts else [])

@@ -189,3 +189,13 @@ def test_two_effects_under_a_key_that_was_forgotten_between_them_are_a_conflict(
     )
     found = execute(book.raw, raise_conflicts([Claim(run, "call_1", 1, "happened")]))
     assert found == ([(run, "call_1")] if conflicts else [])
+
+
+# Models -----------------------------------------------------------------------------------------------------
+
+
+def test_a_model_is_waited_for_an_hour_at_most() -> None:
+    """`retry-after: 1e300` was past the end of the calendar, and the run's driver died of it."""
+    assert after(NOW, pause_s(1e300, 1)) == NOW + timedelta(seconds=LONGEST_PAUSE_S)
+    assert pause_s(7.0, 1) == 7.0
+    assert pause_s(None, 1) == pause_s(0.0, 1) == 0.5

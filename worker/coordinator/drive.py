@@ -24,7 +24,7 @@ from worker.coordinator.decide import Look, Plan, Send, decide
 from worker.coordinator.errands import Office, look_up, send_and_learn, send_as_before, tool_request
 from worker.coordinator.moves import write_plan
 from worker.coordinator.prompt import turn_request, used_call_ids
-from worker.coordinator.retry import after, back_off_s
+from worker.coordinator.retry import after, pause_s
 from worker.coordinator.rounds import SEND_BY_S, Spoken, elder_queries, parsed_arguments, read_calls, store_round
 from worker.coordinator.situation import CallView, RunView
 from worker.coordinator.speech import Speech
@@ -252,7 +252,7 @@ class Drive:
         log.warning("model_unavailable", run=run.id, model=run.model, tries=run.model_tries + 1)
         if run.model_tries + 1 >= self.office.models.attempts_for(run.model):
             return await self._end(run, RunEnd(run.id, RunStatus.FAILED, reason.code, reason.reason))
-        due = after(run.now, reason.retry_after_s or back_off_s(run.model_tries + 1))
+        due = after(run.now, pause_s(reason.retry_after_s, run.model_tries + 1))
         change = RunChange(run.id, run.epoch, more_model_tries=1, released=True, due_at=due)
         written = await self._decide(Write(run.id, run.epoch, run.wakes, change=change))
         if written.applied is Applied.HELD:

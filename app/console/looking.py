@@ -34,6 +34,8 @@ def look(*statements: Statement[Any]) -> list[Any]:
         try:
             return transaction.commit(*statements)
         except (errors.QueryCanceled, errors.LockNotAvailable) as error:
+            # psycopg takes for prepared what the broken pipeline never reached, and would fail with it for ever.
+            transaction._connection.close()
             raise TookTooLong from error
 
     return database().write(work)

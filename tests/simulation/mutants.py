@@ -18,6 +18,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SIMULATION: Final = "tests/simulation/test_simulation.py"
+DECIDE: Final = "tests/worker/coordinator"
 JOURNAL: Final = "tests/worker/test_journal.py"
 MATRIX: Final = "tests/worker/test_crash_matrix.py"
 CLIENT: Final = "tests/worker/gateway/test_client.py"
@@ -56,12 +57,14 @@ MUTANTS: Final = (
         "worker/coordinator/decide.py",
         "return after(attempt.deadline, (call.contract.completion_s or 0.0) + call.contract.settle_s)",
         "return attempt.deadline",
+        f"{DECIDE} {SIMULATION}",
     ),
     Mutant(
         "verdict from the last attempt",
         "worker/coordinator/verdict.py",
         "doubtful = tuple(a for a in attempts if a.state in DOUBTFUL)",
         "doubtful = tuple(a for a in attempts[-1:] if a.state in DOUBTFUL)",
+        f"{DECIDE} {SIMULATION}",
     ),
     Mutant(
         "unknown is called failed",
@@ -72,8 +75,9 @@ MUTANTS: Final = (
     Mutant(
         "ended runs send",
         "worker/coordinator/decide.py",
-        'return CallPlan(Rest(), Move(CallState.CANCELLED, "run_ended"))\n    if call.sent_by_operator:',
-        "pass\n    if call.sent_by_operator:",
+        '    if run.ended:\n        return CallPlan(Rest(), Move(CallState.CANCELLED, "run_ended"))\n    if _counted(',
+        "    if _counted(",
+        f"{DECIDE} {SIMULATION}",
     ),
     Mutant(
         "a new key for each attempt",
@@ -86,6 +90,7 @@ MUTANTS: Final = (
         "worker/coordinator/decide.py",
         "return call.contract.key_ttl_s is not None and (until is None or until > now)",
         "return True",
+        f"{DECIDE} {SIMULATION}",
     ),
     Mutant(
         "never is sent again",
@@ -133,12 +138,14 @@ MUTANTS: Final = (
         "worker/coordinator/decide.py",
         "    if over_at > now:\n        return _doubtful(call, run, CallPlan(Wait(over_at)))\n    if not call.known:",
         "    if not call.known:",
+        f"{DECIDE} {SIMULATION}",
     ),
     Mutant(
         "not sent without a deadline",
         "worker/coordinator/rounds.py",
         "life_s = SEND_BY_S + tool.contract.timeout_s + desk.clock_slack_s",
         "life_s = 0.1",
+        f"{DECIDE} {SIMULATION}",
     ),
 )
 

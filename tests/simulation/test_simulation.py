@@ -117,10 +117,15 @@ class Simulation(RuleBasedStateMachine):
     def first_run(self, rounds: list[list[str]], closing: Fate) -> None:
         """There is something to do; what becomes of requests after the schedule."""
         self.closing = closing
-        self.create(thread=None, rounds=rounds, ttl_s=600)
+        self.create(thread=None, rounds=rounds, ttl_s=600, begun=True)
 
-    @rule(thread=st.none() | PICK, rounds=st.lists(CALLS, min_size=1, max_size=2), ttl_s=st.sampled_from([8, 600, 600]))
-    def create(self, thread: int | None, rounds: list[list[str]], ttl_s: int) -> None:
+    @rule(
+        thread=st.none() | PICK,
+        rounds=st.lists(CALLS, min_size=1, max_size=2),
+        ttl_s=st.sampled_from([8, 600, 600]),
+        begun=st.sampled_from([True, True, False]),
+    )
+    def create(self, thread: int | None, rounds: list[list[str]], ttl_s: int, begun: bool) -> None:
         """A client makes a run, on a thread that it may have used before; calls of one tool are equal calls."""
         if thread is None or not self.threads:
             self.threads.append(self.place.book.new_thread())
@@ -130,6 +135,8 @@ class Simulation(RuleBasedStateMachine):
         with contextlib.suppress(psycopg.errors.UniqueViolation):  # it has an active run
             run = self.place.book.new_run(thread=chosen, ttl_s=ttl_s)
             self.crew.plans[run] = [[(tool, "the same") for tool in calls] for calls in rounds]
+        if begun:
+            self._go_on(self.workers[0], sends=False)
 
     @rule(pick=PICK)
     def cancel(self, pick: int) -> None:
@@ -218,7 +225,13 @@ class Simulation(RuleBasedStateMachine):
         query = "select * from counterfoil.tool_calls where state = 'needs_operator' order by run_id, round, index"
         return self.laws.rows(query)
 
-    @rule(seconds=AGES)
+    @rule(seconds=AGES, then=st.none() | PICK)
+    def wait_and_go_on(self, seconds: float, then: int | None) -> None:
+        """Time passes, and perhaps a worker does all that it then can, but for requests to tools."""
+        self.wait(seconds)
+        if then is not None:
+            self._go_on(self.worker(then), sends=False)
+
     def wait(self, seconds: float) -> None:
         """Time passes."""
         self.world.now += seconds

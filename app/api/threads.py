@@ -36,7 +36,8 @@ routes = Blueprint("threads", __name__)
 def create() -> Response:
     """Makes a thread, with its first messages in order, all or none."""
     body = read_body(ThreadBody)
-    asked = resend.asked("threads.create")
+    # Nothing in an empty body tells two clients apart, and one must not be given the other's conversation.
+    asked = resend.asked("threads.create", counted=bool(body.messages or body.metadata))
 
     def work(transaction: Transaction) -> ThreadRow | None:
         id = asked.earlier(transaction)

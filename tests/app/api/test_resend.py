@@ -212,3 +212,9 @@ def test_the_client_resends_by_itself(site: Site, assistant: str) -> None:
     run = client.beta.threads.create_and_run(assistant_id=assistant, metadata={"case": "lost answer"})
     assert run.id.encode() in lost[0]
     client.close()
+
+
+def test_an_empty_thread_is_never_somebody_elses(http: httpx.Client) -> None:
+    """Two clients that ask for a thread at once, one answer lost: the resend must not get the other's."""
+    one = made(http.post("/threads", json={}))
+    assert made(http.post("/threads", json={}, headers=AGAIN))["id"] != one["id"]

@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import metadata
 from typing import Any, Final
 
 from opentelemetry import context, trace
@@ -28,7 +29,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from app import VERSION, logs
+from app import logs
 from app.telemetry import Attributes, Span
 from app.telemetry.names import BY_KEY
 from sql.metrics import BUCKETS
@@ -47,6 +48,14 @@ SEVERITIES: Final = {
     "critical": SeverityNumber.FATAL,
 }
 PROPAGATOR: Final = TraceContextTextMapPropagator()
+
+
+def installed_version() -> str:
+    """The product's version, where it is installed as a package."""
+    try:
+        return metadata.version("counterfoil")
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def asked_for(signal: str) -> bool:
@@ -77,23 +86,23 @@ class Exporter:
     """The three providers of one process."""
 
     def __init__(self, service: str) -> None:
-        resource = Resource.create({"service.name": f"counterfoil-{service}", "service.version": VERSION})
+        resource = Resource.create({"service.name": f"counterfoil-{service}", "service.version": installed_version()})
         self._traces = TracerProvider(resource=resource)
         if asked_for("TRACES"):
             self._traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-        self._tracer = self._traces.get_tracer("counterfoil", VERSION)
+        self._tracer = self._traces.get_tracer("counterfoil")
         self._metrics = MeterProvider(
             resource=resource,
             metric_readers=[PeriodicExportingMetricReader(OTLPMetricExporter())] if asked_for("METRICS") else [],
             views=[View(instrument_name="*.duration", aggregation=ExplicitBucketHistogramAggregation(BUCKETS))],
         )
-        self._meter = self._metrics.get_meter("counterfoil", VERSION)
+        self._meter = self._metrics.get_meter("counterfoil")
         self._instruments: dict[str, Any] = {}
         self._logs = LoggerProvider(resource=resource)
         if asked_for("LOGS"):
             self._logs.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
             logs.also(self.log)
-        self._logger = self._logs.get_logger("counterfoil", VERSION)
+        self._logger = self._logs.get_logger("counterfoil")
         for noisy in ("opentelemetry", "urllib3"):
             # A receiver that is away must not fill our own log, nor call itself about it.
             logging.getLogger(noisy).setLevel(logging.CRITICAL)

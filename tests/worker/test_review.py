@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.catalog.tool import Contract
+from app.catalog.tool import Contract, Lookup
 from sql.decisions import RunRow
 from sql.evidence import Claim, raise_conflicts
 from sql.execute import execute
@@ -165,6 +165,15 @@ def test_a_told_call_of_a_poisoned_run_is_a_persons_too(book: Book) -> None:
     run = in_doubt(book, state="pending", told=True)
     execute(book.raw, surrender_calls([run]))
     assert book.calls(run)[0].state == "needs_operator"
+
+
+def test_an_operators_lookup_is_done_although_the_run_was_set_aside() -> None:
+    """It went straight back to the operator, unlooked at."""
+    run = RunView(ended=True, expired=False, poisoned=True, ledger=Ledger.ENFORCE)
+    contract = {"repeat": "lookup", "lookup": Lookup("http://tool/", "found", "id")}
+    doubtful = replace(straggler(AttemptState.UNKNOWN, 60, **contract), state=CallState.IN_DOUBT, reason="x")
+    assert decide_call(doubtful, run, NOW).move is not None, "a person's"
+    assert decide_call(replace(doubtful, reason="operator_lookup"), run, NOW).action == Look()
 
 
 # A key that was forgotten -----------------------------------------------------------------------------------

@@ -210,7 +210,7 @@ def _again(call: CallView, now: datetime) -> CallPlan:
 def _in_doubt(call: CallView, run: RunView, now: datetime, attempts: tuple[AttemptView, ...]) -> CallPlan:
     if call.state == CallState.NEEDS_OPERATOR:
         return CallPlan(Rest(), _tell(call, run))
-    if run.ended and run.poisoned:
+    if run.ended and run.poisoned and call.reason != Reason.OPERATOR_LOOKUP:
         return CallPlan(Rest(), _to_operator(call, run, "poisoned"))
     if run.ledger == Ledger.OBSERVE and not run.ended:
         return _observed(call, run, now)

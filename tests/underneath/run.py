@@ -1,4 +1,4 @@
-"""Drills on bad ground: behind a pooler, with wrong clocks, no connections left, a slow or failing disk.
+"""Drills on bad ground: behind a pooler, with wrong clocks, no connections left, a slow disk.
 
     python tests/underneath/run.py [NAME…] [--runs N] [--workers W]
 
@@ -89,15 +89,13 @@ class NoConnectionsLeft(Stage):
 
 
 class SlowDisk(Stage):
-    """Each fsync of the database's takes 200 ms longer."""
-
-    preload: ClassVar[Mapping[str, str]] = {"FSYNC_DELAY_MS": "200"}
+    """Each fsync of the database's takes 200 ms longer, until its first crash in the drill."""
 
     def __init__(self, home: Path, *args: Any) -> None:
         library = home / "fsync.so"
         subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, SLOW_DISK, "-ldl"], check=True)
         before = dict(os.environ)
-        os.environ |= {"LD_PRELOAD": str(library), **self.preload}
+        os.environ |= {"LD_PRELOAD": str(library), "FSYNC_DELAY_MS": "200"}
         try:
             super().__init__(home, *args)
         finally:
@@ -105,18 +103,11 @@ class SlowDisk(Stage):
             os.environ.update(before)
 
 
-class FailingDisk(SlowDisk):
-    """Each 500th fsync of a server process fails with EIO: Postgres panics, and recovers."""
-
-    preload: ClassVar[Mapping[str, str]] = {"FSYNC_EIO_EVERY": "500"}
-
-
 STAGES: Final[Mapping[str, tuple[type[Stage], Callable[[], object], str]]] = {
     "pgbouncer": (Pooled, lambda: shutil.which("pgbouncer", path="/usr/sbin:/usr/bin"), "pgbouncer"),
     "clocks": (WrongClocks, lambda: FAKETIME, "faketime"),
     "connections": (NoConnectionsLeft, lambda: True, ""),
     "slow-disk": (SlowDisk, lambda: shutil.which("gcc"), "gcc"),
-    "failing-disk": (FailingDisk, lambda: shutil.which("gcc"), "gcc"),
 }
 
 

@@ -166,6 +166,10 @@ class Database:
         connection = self._pool.getconn(timeout=max(give_up - time.monotonic(), 0.05))
         try:
             yield connection
+        except psycopg.Error:
+            # After an error within a pipeline psycopg may count statements as prepared that the server never saw.
+            connection.close()
+            raise
         finally:
             leave(connection)
             self._pool.putconn(connection)

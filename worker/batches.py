@@ -139,10 +139,12 @@ class Batcher(Generic[Item, Answer]):
                 self._connection = await self._connect()
             answers = await self._perform(self._connection, [waiting.item for waiting in batch])
         except LOCKED as error:
+            await self._drop()
             await self._retry(batch, error)
         except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
             await self._database_gone(batch, error)
         except (psycopg.Error, *UNFIT) as error:
+            await self._drop()
             await self._split(batch, error)
         else:
             for waiting, answer in zip(batch, answers, strict=True):
@@ -190,6 +192,8 @@ class Batcher(Generic[Item, Answer]):
         await asyncio.sleep(0.2)
 
     async def _drop(self) -> None:
+        """Closes the connection, after an error in a pipeline too: psycopg may then count statements as prepared
+        that the server never saw, and fail the next batch for it."""
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()

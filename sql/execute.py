@@ -14,10 +14,17 @@ from sql.statement import Statement, no_rows
 T = TypeVar("T")
 
 # By `set local` in each transaction, since PgBouncer drops what a session sets. A lock timeout is retried
-# by the caller; an idle transaction is a bug or a stopped process, and must not hold its locks.
+# by the caller; an idle transaction is a bug or a stopped process, and must not hold its locks. A process
+# stopped within a pipeline does not count as idle: from Postgres 17 on the last one covers that, too.
 GUARDS: Final = Statement(
     "guards",
-    "select set_config('lock_timeout', '1s', true), set_config('idle_in_transaction_session_timeout', '5s', true)",
+    """select
+        set_config('lock_timeout', '1s', true),
+        set_config('idle_in_transaction_session_timeout', '5s', true),
+        case
+            when current_setting('server_version_num')::integer >= 170000
+                then set_config('transaction_timeout', '15s', true)
+        end""",
     {},
     no_rows,
 )

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import psycopg
 import structlog
 
 from sql.queue import ClaimedRun, WatchedRun, extend_leases, hand_back, watch_runs
@@ -38,7 +37,7 @@ class Leases:
         self.lease_s = lease_s
         self._connection = OwnConnection(connect)
         self.held: dict[str, HeldRun] = {}
-        self._abandoned: dict[str, int] = {}
+        self.abandoned: dict[str, int] = {}
 
     def add(self, claimed: Iterable[ClaimedRun]) -> list[HeldRun]:
         """Takes claimed runs in hand; one that was held under an older epoch is lost by that."""
@@ -62,17 +61,10 @@ class Leases:
         Otherwise its lease would end unreleased, and count as if the run had killed its worker.
         """
         self.drop(held)
-        self._abandoned[held.id] = held.epoch
+        self.abandoned[held.id] = held.epoch
 
     async def renew(self) -> None:
         """Extends all leases by one statement, and looks at those that were not extended."""
-        if self._abandoned:
-            abandoned, self._abandoned = self._abandoned, {}
-            try:
-                await self._connection.execute(hand_back(abandoned))
-            except (psycopg.Error, OSError):
-                self._abandoned.update(abandoned)
-                raise
         epochs = {run.id: run.epoch for run in self.held.values()}
         if epochs:
             extended = await self._connection.execute(extend_leases(epochs, lease_s=self.lease_s))

@@ -17,7 +17,7 @@ from app import telemetry
 from app.catalog.tool import Catalog, Tool
 from app.telemetry.tallies import TALLIES
 from sql.metrics import add_tallies
-from sql.queue import ClaimedRun, claim_due, report_worker, surrender_calls
+from sql.queue import ClaimedRun, claim_due, hand_back, report_worker, surrender_calls
 from sql.statement import Statement
 from sql.tools import report_tools
 from worker.coordinator.drive import Drive
@@ -119,6 +119,7 @@ class Worker:
         claimed: list[ClaimedRun] = []
         began_ns = time.time_ns()
         self._due.clear()
+        await self._hand_back_abandoned()
         if free > 0:
             statement = claim_due(
                 owner=self.owner,
@@ -136,6 +137,14 @@ class Worker:
             self._start(held)
         if len(claimed) < min(free, CLAIM_BATCH) or free <= 0:
             await _event_within(self._due, self.terms.poll_s)
+
+    async def _hand_back_abandoned(self) -> None:
+        """On the connection that claims: what could be claimed can be handed back, however few connections are left."""
+        if self.leases.abandoned:
+            abandoned = dict(self.leases.abandoned)
+            if await self._try("hand_back", hand_back(abandoned)) is not None:
+                for run_id in abandoned:
+                    self.leases.abandoned.pop(run_id, None)
 
     def _start(self, held: HeldRun) -> None:
         task = asyncio.create_task(self._drive(held), name=held.id)

@@ -10,6 +10,9 @@ from app.catalog.placeholders import expand_head
 SECRET_PREFIX: Final = "env:"
 _TYPES: Final = {"text": str, "a table": dict, "true or false": bool}
 
+# Later times could not be reckoned with.
+LONGEST_S: Final = 10 * 365 * 86400.0
+
 
 class Section:
     """One table of the catalog. Each `take_…` returns the value, or the default after noting what is wrong."""
@@ -77,6 +80,9 @@ class Section:
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if not number or value < 0 or (value == 0 and not zero):
             self.note(key, f"{value!r} is not a time", f"seconds, {'0 or more' if zero else 'more than 0'}")
+            return default
+        if value > LONGEST_S:
+            self.note(key, f"{value!r} is longer than ten years", "fewer seconds; 0 for ever, where the key allows it")
             return default
         return float(value)
 

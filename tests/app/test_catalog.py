@@ -59,7 +59,8 @@ def test_no_file_is_an_empty_catalog(tmp_path):
 def test_defaults(load):
     tool = load("[tools.t]\n" + URL).tools["t"]
     assert tool.contract == Contract("never", 10.0, 0.0, None, None, 5, (), "hold", "send", 600.0, None)
-    assert (tool.method, tool.key_header, tool.approval, tool.event_secret) == ("POST", "Idempotency-Key", False, None)
+    assert (tool.method, tool.key_header, tool.event_secret) == ("POST", "Idempotency-Key", None)
+    assert not tool.contract.approval
 
 
 def test_secrets_come_from_the_environment_and_do_not_show(load):

@@ -1,6 +1,6 @@
 """Drills on bad ground: behind a pooler, with wrong clocks, no connections left, a slow disk.
 
-    python tests/underneath/run.py [NAME…] [--runs N] [--workers W]
+    PYTHONPATH=. python tests/underneath/run.py [NAME…] [--runs N] [--workers W]
 
 Each is the drill of `counterfoil drill` on another stage, and prints its figures on one line; exit 1 when something
 was doubled, lost or told wrong. What the machine lacks (Debian's pgbouncer, faketime, gcc) is skipped, and said.

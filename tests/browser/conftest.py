@@ -66,9 +66,9 @@ def sites(new_site: Callable[..., Site]) -> Consoles:
     return Consoles(empty, one, many, story, stories)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for all."""
+    """One browser for a module: an event loop runs in this thread while it is open, so other modules must not see it."""
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
         yield running

@@ -348,12 +348,12 @@ def test_streams_outlive_their_database_connections(site: Site, body: Body, rows
     """All of the web's sessions are ended now and then: no event is lost or told twice."""
     following = [Following(site, "/threads/runs", body({"say": "word " * 200, "chunk_ms": 120})) for _ in range(3)]
     ended = 0
-    while not all(one.over for one in following):
+    while open_ones := [one for one in following if not one.over]:
         ended += rows.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where datname = current_database() and application_name = 'counterfoil web'"
         ).rowcount
-        following[0].thread.join(1.5)
+        open_ones[0].thread.join(1.5)  # a pause: without one nobody could ever connect
     assert ended > 2
     for one in following:
         events = one.end()

@@ -107,7 +107,6 @@ class Database:
             timeout=WAIT_S,
             reconnect_timeout=RECONNECT_S,
             configure=configure,
-            check=check,
             kwargs={"autocommit": True, "connect_timeout": CONNECT_TIMEOUT_S, "application_name": "counterfoil web"},
             name="web",
         )
@@ -163,7 +162,7 @@ class Database:
             with self._opening:
                 self._pool.open()
         # Not the pool's own context: it would commit once more at the end, and an error of that is no news.
-        connection = self._pool.getconn(timeout=max(give_up - time.monotonic(), 0.05))
+        connection = self._living(give_up)
         try:
             yield connection
         except psycopg.Error:
@@ -173,6 +172,20 @@ class Database:
         finally:
             leave(connection)
             self._pool.putconn(connection)
+
+    def _living(self, give_up: float) -> psycopg.Connection[Any]:
+        """A connection that nobody has ended. Dead ones go back at once, and the pool replaces them.
+
+        After a crash of the server all are dead; the pool's own `check` would pause for a second after each.
+        """
+        while True:
+            connection = self._pool.getconn(timeout=max(give_up - time.monotonic(), 0.05))
+            if not is_ended(connection):
+                return connection
+            connection.close()
+            self._pool.putconn(connection)
+            if time.monotonic() >= give_up:
+                raise PoolTimeout("every connection was dead")
 
 
 def in_transaction(connection: psycopg.Connection[Any], work: Callable[[Transaction], T]) -> T:
@@ -206,16 +219,16 @@ def configure(connection: psycopg.Connection[Any]) -> None:
         connection.prepare_threshold = None
 
 
-def check(connection: psycopg.Connection[Any]) -> None:
-    """Drops an idle connection on which the server has said something: since nothing was asked, it is the end.
+def is_ended(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the server has said something on an idle connection: since nothing was asked, it is the end.
 
     One system call, no round trip. Without it a transaction after a restart could not tell whether it committed.
     """
+    if connection.closed:
+        return True
     heard = select.poll()
     heard.register(connection, select.POLLIN)
-    if heard.poll(0):
-        connection.close()
-        raise psycopg.OperationalError("closed while idle")
+    return bool(heard.poll(0))
 
 
 class Notifier:

@@ -136,6 +136,8 @@ class Troubled(Stage):
         while not self._over.wait(self.pause_s) and self.armed:
             self.trouble()
             self.times += 1
+            if PGconn.ping(self.dsn.encode()) == Ping.NO_RESPONSE:  # trouble during recovery: Postgres gives up
+                self.postgres.restart()
 
     def last(self, seconds: float) -> None:
         """The trouble lasts; shorter where the drill ends meanwhile."""
@@ -176,7 +178,7 @@ class FullDisk(Troubled):
         self.ballast = place / "ballast"
 
     def trouble(self) -> None:
-        """Fill what is left, and what is freed meanwhile; a server that gave up is started again."""
+        """Fill what is left, and what is freed meanwhile."""
         with self.ballast.open("wb", buffering=0) as file:
             until = time.monotonic() + 3.0
             while time.monotonic() < until:
@@ -186,8 +188,6 @@ class FullDisk(Troubled):
                     self.last(0.05)
         self.ballast.unlink()
         self.last(2.0)
-        if PGconn.ping(self.dsn.encode()) == Ping.NO_RESPONSE:
-            self.postgres.restart()
 
 
 class LostNetwork(Troubled):

@@ -68,7 +68,7 @@ def sites(new_site: Callable[..., Site]) -> Consoles:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for a module: an event loop runs in this thread while it is open, so other modules must not see it."""
+    """One browser for a module. While it is open an event loop runs in this thread, which no other module may see."""
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
         yield running

@@ -1,4 +1,5 @@
--- The rest of a decision: where the run stands, and when it is due if it is let go.
+-- The rest of a decision: where the run stands, and when it is due if it is let go. A run that lives longer from here
+-- on is nobody else's at its old end: as long as it is held, it is due when its lease ends.
 update counterfoil.runs as r
 set
     status = coalesce(x.status, r.status),
@@ -21,6 +22,7 @@ set
     lease_owner = case when not x.released then r.lease_owner end,
     lease_until = case when not x.released then r.lease_until end,
     due_at = case
+        when not x.released and x.needs_operator and not r.fixed_expiry and r.ended_at is null then r.lease_until
         when not x.released then r.due_at
         when r.ended_at is not null then x.due_at
         else least(x.due_at, r.expires_at)

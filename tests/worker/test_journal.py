@@ -13,7 +13,9 @@ import psycopg
 import pytest
 
 from sql import ledger
+from sql.decisions import RunChange
 from sql.embedded import EmbeddedPostgres
+from sql.events import grant_time
 from sql.execute import execute, execute_all
 from sql.ledger import RunEnd, lock_runs
 from sql.queue import claim_due
@@ -190,6 +192,20 @@ def test_of_two_decisions_at_once_about_one_run_one_holds(book: Book) -> None:
     assert first.applied is Applied.HELD
     assert isinstance(second, psycopg.errors.UniqueViolation)
     assert len(book.attempts(run)) == 1
+
+
+@pytest.mark.parametrize("by", ["decision", "tool event"])
+def test_a_held_run_that_now_needs_an_operator_is_not_due_at_its_old_end(book: Book, by: str) -> None:
+    """Claimed shortly before its end, it was due at that end: sooner than the lease that holds it is over."""
+    run = book.new_run(says(), ttl_s=8)
+    epoch = claim(book).epoch
+    assert book.run(run).due_at == book.run(run).expires_at
+    if by == "decision":
+        write = Write(run, epoch, None, change=RunChange(run, epoch, needs_operator=True))
+        assert with_journal(book.dsn, lambda journal: journal.decide(write)).applied is Applied.HELD
+    else:
+        execute(book.raw, grant_time(run, operator_ttl_s=86_400))
+    assert book.run(run).due_at == book.run(run).lease_until < book.run(run).expires_at
 
 
 # Evidence -------------------------------------------------------------------------------------------

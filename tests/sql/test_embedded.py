@@ -31,7 +31,8 @@ import psycopg, psutil, traceback
 if "nobody" in sys.argv:  # after the imports: Python itself may lie in root's closed home
     os.setgroups([]), os.setgid(65534), os.setuid(65534)
 with EmbeddedPostgres(Path(sys.argv[1]), settings={"fsync": "off"}) as server:
-    with psycopg.connect(server.dsn(), autocommit=True) as connection:
+    with psycopg.connect(server.dsn()) as connection:  # "if not exists" alone is no help against others at once
+        connection.execute("select pg_advisory_xact_lock(1)")
         connection.execute("create table if not exists t (n int)")
         connection.execute("insert into t values (1)")
     print("ready", flush=True)

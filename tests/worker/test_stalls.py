@@ -66,6 +66,24 @@ def test_late_evidence_is_kept_and_settles_what_a_person_would_have_had_to(agent
     assert len(agents.effects(run, "send_email")) == 1
 
 
+def test_an_answer_that_comes_after_the_lease_is_known_to_be_lost_is_kept(agents: Agents) -> None:
+    """Stopped while the request is out; awake again, it learns that another has its run, and then the tool answers."""
+    agents.set_catalog(send_email={"timeout_s": 30})
+    agents.set_faults("send_email:latency=6*1")
+    late = agents.start_worker()
+    run = agents.book.new_run(asks(EMAIL), says())
+    agents.book.await_call(run, "intended")
+    agents.book.await_that(lambda: agents.requests(run, "send_email"), run)
+    late.stall()
+    agents.start_worker()
+    agents.book.await_that(lambda: agents.book.run(run).epoch > 1, run)
+    late.resume()
+    wait_until(lambda: "lease_lost" in events_in(late), what="the loss")
+    agents.book.await_run(run, "completed")
+    assert agents.book.traces(run) == [Trace("succeeded", ("succeeded",))]
+    assert len(agents.requests(run, "send_email")) == 1
+
+
 def test_late_evidence_against_a_verdict_is_a_conflict(agents: Agents) -> None:
     """A lookup lied, so it was sent again; the first attempt's reply says that it had happened."""
     agents.set_faults("lookup_lies")

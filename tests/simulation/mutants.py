@@ -84,6 +84,7 @@ MUTANTS: Final = (
         "worker/coordinator/errands.py",
         "effect_key=call.effect_key,",
         'effect_key=f"{call.effect_key}-{number}",',
+        f"{SIMULATION} {MATRIX}",
     ),
     Mutant(
         "the key's life is not looked at",
@@ -97,6 +98,7 @@ MUTANTS: Final = (
         "worker/coordinator/decide.py",
         "        case Repeat.SAFE:\n            return _safe(call, run, now)",
         "        case Repeat.SAFE | Repeat.NEVER:\n            return _safe(call, run, now)",
+        f"{SIMULATION} {MATRIX}",
     ),
     Mutant(
         "equal calls are not held",

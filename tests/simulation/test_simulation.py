@@ -186,6 +186,23 @@ class Simulation(RuleBasedStateMachine):
         self.wait(after_s)
         self.crew.transmit(*out[pick % len(out)], fate, late_s)
 
+    @precondition(lambda self: self.each("out"))
+    @rule(
+        w=PICK,
+        fate=st.sampled_from(["lost", "late", "nothing"]),
+        late_s=st.sampled_from([0.3, 1.0]),
+        dies=st.booleans(),
+    )
+    def lose_answers(self, w: int, fate: Fate, late_s: float, dies: bool) -> None:
+        """All that a worker is to send goes out, and no answer comes; it learns so, or dies before."""
+        worker = self.worker(w)
+        while worker.out:
+            self.crew.transmit(worker, 0, fate, late_s)
+        if dies:
+            self.crash(w)
+        while worker.mail and not dies:
+            self.crew.learn(worker, 0, keep=False)
+
     @precondition(lambda self: self.each("looking"))
     @rule(pick=PICK, down=st.sampled_from([False, False, False, True]))
     def inquire(self, pick: int, down: bool) -> None:

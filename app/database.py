@@ -25,6 +25,7 @@ T = TypeVar("T")
 WAIT_S: Final = 3.0  # for a connection, and for all tries together
 CONNECT_TIMEOUT_S: Final = 3
 RECONNECT_S: Final = 2.0  # then the next request asks for a connection anew, instead of a back-off that grows
+MAX_IDLE_S: Final = 30.0  # then what a burst of requests opened is free for others again
 LONGEST_PAUSE_S: Final = 0.05
 BEGIN: Final = Statement("begin", "begin", {}, no_rows)
 COMMIT: Final = Statement("commit", "commit", {}, no_rows)
@@ -105,6 +106,7 @@ class Database:
             max_size=size,
             open=False,
             timeout=WAIT_S,
+            max_idle=MAX_IDLE_S,
             reconnect_timeout=RECONNECT_S,
             configure=configure,
             kwargs={"autocommit": True, "connect_timeout": CONNECT_TIMEOUT_S, "application_name": "counterfoil web"},

@@ -16,6 +16,9 @@ T = TypeVar("T")
 Ledger = Literal["off", "observe", "enforce"]
 LEDGERS: Final = ("off", "observe", "enforce")
 POLL_ONLY: Final = "none"
+SPARE_CONNECTIONS: Final = 2  # of a web process: for the notifier, and for a check of health while all threads are busy
+# At most: claims, leases, housekeeping, LISTEN, webhooks, remote threads, six kinds of batches.
+WORKER_CONNECTIONS: Final = 12
 
 
 class SettingsError(Exception):
@@ -56,6 +59,11 @@ class Settings:
     fingerprint_key: bytes | None = None
     secret_key: str | None = None
     drain_s: float | None = None
+
+    @property
+    def web_connections(self) -> int:
+        """To the database, at most, of one process of the web."""
+        return self.web_threads + SPARE_CONNECTIONS
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:

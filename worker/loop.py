@@ -114,12 +114,14 @@ class Worker:
 
     async def _claim(self) -> None:
         """Claims what is due and starts to drive it; waits for the next poll or word when there is no more."""
+        if self.leases.abandoned:
+            await self._hand_back_abandoned()
+            return
         free = self.terms.slots - len(self._runs)
         suspects = 0 if any(held.suspect for held in self.leases.held.values()) else 1
         claimed: list[ClaimedRun] = []
         began_ns = time.time_ns()
         self._due.clear()
-        await self._hand_back_abandoned()
         if free > 0:
             statement = claim_due(
                 owner=self.owner,
@@ -139,12 +141,16 @@ class Worker:
             await _event_within(self._due, self.terms.poll_s)
 
     async def _hand_back_abandoned(self) -> None:
-        """On the connection that claims: what could be claimed can be handed back, however few connections are left."""
-        if self.leases.abandoned:
-            abandoned = dict(self.leases.abandoned)
-            if await self._try("hand_back", hand_back(abandoned)) is not None:
-                for run_id in abandoned:
-                    self.leases.abandoned.pop(run_id, None)
+        """On the connection that claims: what could be claimed can be handed back, however few connections are left.
+
+        Then it waits for a poll's time: claimed again at once, they would be dropped again at once, for as long as
+        connections are short, while others may have what is lacking here.
+        """
+        abandoned = dict(self.leases.abandoned)
+        if await self._try("hand_back", hand_back(abandoned)) is not None:
+            for run_id in abandoned:
+                self.leases.abandoned.pop(run_id, None)
+        await _event_within(self._stopping, self.terms.poll_s)
 
     def _start(self, held: HeldRun) -> None:
         task = asyncio.create_task(self._drive(held), name=held.id)
@@ -160,7 +166,7 @@ class Worker:
     def _ended(self, task: asyncio.Task[None]) -> None:
         full = len(self._runs) >= self.terms.slots
         self._runs.discard(task)
-        if full:
+        if full or self.leases.abandoned:
             self._due.set()
 
     def _due_in(self, seconds: float) -> None:

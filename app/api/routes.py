@@ -22,7 +22,6 @@ from sql.ids import new_id
 from sql.sealing import use_keys
 
 PREFIX: Final = "/v1"
-SPARE_CONNECTIONS: Final = 2  # for the notifier, and for a check of health while all threads are busy
 
 _log = get_logger(part="api")
 
@@ -50,7 +49,7 @@ def add_routes(flask_app: Flask, settings: Settings) -> None:
 
 def parts(settings: Settings, url: str) -> Services:
     """The parts that requests share; the pool opens at the first use, in the process that uses it."""
-    database = Database(url, size=settings.web_threads + SPARE_CONNECTIONS)
+    database = Database(url, size=settings.web_connections)
     configured = load_catalog(settings.config, os.environ).models
     names = dict.fromkeys(["scripted", *(entry.pattern for entry in configured)])
     notifier = Notifier(database)

@@ -21,7 +21,7 @@ import click
 
 from app.cli.database import database_of, read_settings
 from app.cli.errors import FAILED, one_line_of
-from app.settings import Settings, SettingsError
+from app.settings import WORKER_CONNECTIONS, Settings, SettingsError
 
 if TYPE_CHECKING:
     import psycopg
@@ -35,6 +35,12 @@ PROBE_TIMEOUT_S: Final = 3.0
 LISTEN_TIMEOUT_S: Final = 3.0
 CHANNEL: Final = "counterfoil_doctor"
 CLOCK_TRIES: Final = 5
+ROOM: Final = """
+select
+    current_setting('max_connections')::integer - current_setting('superuser_reserved_connections')::integer,
+    (select count(*) from pg_stat_activity where backend_type = 'client backend'),
+    pg_backend_pid()
+"""
 
 
 @dataclass(frozen=True)
@@ -60,8 +66,8 @@ def doctor(as_json: bool) -> None:
 
 def line_of(check: Check) -> str:
     """One line, and one more for what to do."""
-    line = f"{'ok  ' if check.ok else 'NOT '} {check.name:<9} {check.said}"
-    return f"{line}\n{'':<15}→ {check.mend}" if check.mend else line
+    line = f"{'ok  ' if check.ok else 'NOT '} {check.name:<11} {check.said}"
+    return f"{line}\n{'':<17}→ {check.mend}" if check.mend else line
 
 
 def checks() -> Iterator[Check]:
@@ -106,6 +112,7 @@ def database(settings: Settings) -> Iterator[Check]:
     mend = "see the server's log, or set DATABASE_URL" if embedded else "start it, or correct DATABASE_URL"
     with answered("postgres", mend) as failed, database_of(settings) as dsn, connection_to(dsn) as connection:
         yield version(connection, embedded)
+        yield connections(connection, settings)
         with answered("schema", "run `counterfoil migrate up`") as failed_schema:
             yield schema(dsn)
         yield from failed_schema
@@ -145,6 +152,20 @@ def version(connection: psycopg.Connection[Any], embedded: bool) -> Check:
     if number // 10000 in POSTGRES:
         return Check("postgres", True, said)
     return Check("postgres", False, said, f"use Postgres {POSTGRES.start} to {POSTGRES.stop - 1}")
+
+
+def connections(connection: psycopg.Connection[Any], settings: Settings) -> Check:
+    """Whether the server takes as many as the web as it is set here and one worker may open."""
+    row = connection.execute(ROOM).fetchone()
+    assert row is not None
+    room, used, pid = row
+    web = settings.web_concurrency * settings.web_connections
+    said = f"{used} of {room} in use; the web opens up to {web}, each worker up to {WORKER_CONNECTIONS}"
+    if pid != connection.info.backend_pid:
+        return Check("connections", True, f"{said}; a pooler shares them")
+    if web + WORKER_CONNECTIONS <= room:
+        return Check("connections", True, said)
+    return Check("connections", False, said, "raise max_connections, or lower WEB_CONCURRENCY or WEB_THREADS")
 
 
 def schema(dsn: str) -> Check:

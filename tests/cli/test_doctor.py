@@ -42,7 +42,7 @@ def test_all_is_well(processes: Processes, database: str, tmp_path: Path, model_
     (tmp_path / "counterfoil.toml").write_text(MODEL.format(port=model_port))
     code, found = findings(processes, DATABASE_URL=database)
     assert code == 0, found
-    names = ["python", "disk", "postgres", "schema", "clock", "listen", "catalog", "model gpt-*"]
+    names = ["python", "disk", "postgres", "connections", "schema", "clock", "listen", "catalog", "model gpt-*"]
     assert list(found) == names
     assert all(line["ok"] and line["mend"] is None for line in found.values())
     assert found["model gpt-*"]["said"].endswith("answers (404)")
@@ -69,6 +69,13 @@ def test_no_database(processes: Processes) -> None:
     assert "DATABASE_URL" in found["postgres"]["mend"]
     assert {"schema", "clock", "listen"}.isdisjoint(found)
     assert found["catalog"]["ok"], "the rest is looked at all the same"
+
+
+def test_a_web_that_would_take_all_connections(processes: Processes, database: str) -> None:
+    code, found = findings(processes, DATABASE_URL=database, WEB_CONCURRENCY=30)
+    assert code == 1
+    assert "the web opens up to 540, each worker up to 12" in found["connections"]["said"]
+    assert "max_connections" in found["connections"]["mend"]
 
 
 def test_a_schema_from_the_future(processes: Processes, database: str, connection: psycopg.Connection) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from app.settings import WORKER_CONNECTIONS
 from sql.execute import execute
 from sql.tools import pause_tool, resume_tool
 from tests.support.agents import Agents
@@ -179,3 +180,15 @@ def test_wrong_arguments_are_told_to_the_model_and_nothing_is_sent(agents: Agent
     assert agents.book.traces(run) == [Trace("failed", ())]
     assert agents.book.output(run)["error"]["code"] == "invalid_arguments"
     assert agents.requests(run, "send_email") == []
+
+
+def test_a_worker_opens_no_more_connections_than_doctor_says(agents: Agents) -> None:
+    agents.set_faults("answer_lost*1")
+    agents.start_worker()
+    first = agents.book.new_run(asks(TICKET), says())
+    agents.book.await_run(first, "completed")
+    agents.book.await_run(
+        agents.book.new_run(asks(TICKET), says(), thread=agents.book.run(first).thread_id), "completed"
+    )
+    others = "select from pg_stat_activity where datname = current_database() and pid != pg_backend_pid()"
+    assert 5 < len(agents.book.rows(others)) <= WORKER_CONNECTIONS

@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import psutil
+import psycopg
 
 from sql.embedded import EmbeddedPostgres
 from tests.support.agents import Agents
@@ -211,3 +212,19 @@ def test_a_restart_amid_many_runs_loses_and_doubles_nothing(
         assert len(agents.effects(run)) == 1
     assert worker.running
     agents.book.close()
+
+
+def test_a_worker_that_gets_no_more_connections_does_not_claim_and_drop_without_end(agents: Agents) -> None:
+    """It can claim and not load: it hands back, and leaves the run to others until its next poll."""
+    short = agents.start_worker(POLL_S=60)
+    name = agents.book.rows("select current_database()")[0].current_database
+    with psycopg.connect(agents.book.dsn, dbname="postgres", autocommit=True) as admin:
+        admin.execute(f"alter database {name} allow_connections false")
+        run = agents.book.new_run(says())
+        wait_until(lambda: "run_dropped" in events_in(short), what="a run that it could not load")
+        agents.book.await_that(lambda: agents.book.run(run).lease_owner is None, run)
+        admin.execute(f"alter database {name} allow_connections true")
+    assert (agents.book.run(run).epoch, agents.book.run(run).fruitless_claims) == (1, 0)
+    agents.start_worker()
+    agents.book.await_run(run, "completed")
+    assert events_in(short).count("run_dropped") == 1

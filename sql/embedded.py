@@ -115,9 +115,12 @@ class EmbeddedPostgres:
             self._stop_unless_used()
 
     def stop_unused(self) -> bool:
-        """Stop a server whose users were all killed; whether nobody was using it."""
-        with self._starting():
-            return self._stop_unless_used()
+        """Stop a server whose users were all killed; whether nobody was using it, or about to."""
+        try:
+            with self._starting(wait=False):
+                return self._stop_unless_used()
+        except BlockingIOError:
+            return False
 
     def _stop_unless_used(self) -> bool:
         users = open_lock(self.home / "postgres.users")  # opened anew: a child may share the one that we had
@@ -160,11 +163,11 @@ class EmbeddedPostgres:
             return None
 
     @contextlib.contextmanager
-    def _starting(self) -> Iterator[None]:
-        """Hold the one lock of all who start or stop this server."""
+    def _starting(self, *, wait: bool = True) -> Iterator[None]:
+        """Hold the one lock of all who start or stop this server; `BlockingIOError` if another has it and not wait."""
         descriptor = open_lock(self.home / "postgres.starters")
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
         finally:
             os.close(descriptor)

@@ -50,13 +50,14 @@ def demo(as_json: bool) -> None:
 
 def play_both(teller: Teller) -> dict[Mode, Act]:
     """Set the stage, play both acts, and clear it away, also at Ctrl-C."""
+    from app.cli.throwaway import temporary_home  # noqa: PLC0415
     from app.demo.act import play  # noqa: PLC0415
-    from app.demo.stage import Stage, temporary_home  # noqa: PLC0415
+    from app.demo.stage import Stage  # noqa: PLC0415
 
     teller.open()
     modes: tuple[Mode, ...] = ("off", "enforce")
     acts: dict[Mode, Act] = {}
-    with temporary_home() as home, Supervisor() as parts:
+    with temporary_home("counterfoil-demo-") as home, Supervisor() as parts:
         stage = Stage(home, parts)
         stage.start()
         tools = [{"type": "function", "function": {"name": "create_ticket"}}]

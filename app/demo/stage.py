@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
 import psycopg
 
-from app.cli.errors import CommandError
 from app.cli.keys import make_key
 from app.cli.ports import free_port_from, url_of
 from app.cli.processes import SANDBOX, WEB, WORKER
 from app.cli.supervisor import Part, Supervisor, ask, is_answered
+from app.cli.throwaway import environ_in
 from app.cli.up import is_registered
 from sql import migrate
-from sql.binaries import EmbeddedError
 from sql.embedded import EmbeddedPostgres
 from sql.execute import execute
 from sql.operators import RunRow, list_runs
@@ -28,15 +22,11 @@ from sql.statement import Statement
 T = TypeVar("T")
 Mode = Literal["off", "enforce"]
 HOST: Final = "127.0.0.1"
-PREFIX: Final = "counterfoil-demo-"
 LATENCY_S: Final = 2.5  # between a ticket's making and its answer: the elevated latency of that morning
 LEASE_S: Final = 3
 TIMEOUT_S: Final = 4
 SETTLE_S: Final = 2
 TIMES: Final = {"LEASE_S": str(LEASE_S), "POLL_S": "0.2", "CLOCK_SLACK_S": "0.2", "DRAIN_S": "0"}
-# Of our own environment, what processes need to start at all; no setting of the user's own system.
-INHERITED: Final = ("PATH", "HOME", "LANG", "TMPDIR", "USER", "VIRTUAL_ENV", "TZ")
-INHERITED_KINDS: Final = ("LC_", "LD_", "DYLD_", "PYTHON")
 
 # As counterfoil.toml has it, but for the two times: nobody wants to wait so long for a demo.
 CATALOG: Final = f"""
@@ -142,36 +132,7 @@ class Stage:
         self._start(f"web-{mode}", WEB, lambda _: is_answered(f"{url}/readyz"), more)
 
     def _start(self, name: str, command: Any, is_ready: Any, more: dict[str, str] | None = None) -> Part:
-        kept = {
-            name: value for name, value in os.environ.items() if name in INHERITED or name.startswith(INHERITED_KINDS)
-        }
-        environ = {
-            **kept,
-            "DATABASE_URL": self.dsn,
-            "COUNTERFOIL_HOME": str(self.home),
-            "COUNTERFOIL_CONFIG": str(self.home / "counterfoil.toml"),
-            "SANDBOX_URL": self.sandbox,
-            **TIMES,
-            **(more or {}),
-        }
+        environ = environ_in(self.home, self.dsn, self.sandbox, TIMES, more or {})
         part = Part(name, command, environ, self.home / "run", is_ready)
         self.parts.start(part)
         return part
-
-
-@contextmanager
-def temporary_home() -> Iterator[Path]:
-    """A folder for one demo, removed after it; so are those of demos that were killed."""
-    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        with suppress(OSError, EmbeddedError):
-            if left.stat().st_uid == os.geteuid() and EmbeddedPostgres(left).stop_unused():
-                shutil.rmtree(left)
-    try:
-        home = Path(tempfile.mkdtemp(prefix=PREFIX))
-    except OSError as error:
-        raise CommandError(f"no temporary folder can be made ({error}): set TMPDIR") from error
-    home.chmod(0o755)  # as root, Postgres runs as another account and must reach it
-    try:
-        yield home
-    finally:
-        shutil.rmtree(home, ignore_errors=True)

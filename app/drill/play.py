@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from app.cli.errors import CommandError
 from app.cli.supervisor import Supervisor
+from app.cli.throwaway import temporary_home
 from app.drill.chaos import Chaos
 from app.drill.clients import Clients, Ran, make_clients, make_session
 from app.drill.compare import (
@@ -27,7 +28,7 @@ from app.drill.compare import (
     turn_seconds,
 )
 from app.drill.plan import Plan, Turn, lookup_faults
-from app.drill.stage import Mode, Stage, temporary_home
+from app.drill.stage import Mode, Stage
 from sql.operators import list_runs
 from sql.tool_calls import list_calls
 
@@ -63,7 +64,7 @@ def drill(
 ) -> Result:
     """Play the plan on processes of its own, and compare; all is ended when this returns, however."""
     started = time.monotonic()
-    with temporary_home() as home, Supervisor() as parts:
+    with temporary_home("counterfoil-drill-") as home, Supervisor() as parts:
         stage = stage_kind(home, parts, mode, plan.lives)
         try:
             stage.start(workers)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, TypeVar
 
@@ -20,18 +18,16 @@ from app.cli.keys import make_key
 from app.cli.ports import free_port_from, url_of
 from app.cli.processes import SANDBOX, WEB, WORKER
 from app.cli.supervisor import Part, Supervisor, ask, is_answered
+from app.cli.throwaway import environ_in
 from app.cli.up import is_registered
-from app.demo.stage import INHERITED, INHERITED_KINDS
 from app.drill.catalog import catalog_text
 from sql import migrate
-from sql.binaries import EmbeddedError
 from sql.embedded import EmbeddedPostgres
 from sql.statement import Statement
 
 T = TypeVar("T")
 Mode = Literal["off", "enforce"]
 HOST: Final = "127.0.0.1"
-PREFIX: Final = "counterfoil-drill-"
 LEASE_S: Final = 3.0
 TIMES: Final = {"LEASE_S": str(LEASE_S), "POLL_S": "0.2", "CLOCK_SLACK_S": "0.2", "DRAIN_S": "0", "RUN_TTL_S": "900"}
 NAME: Final = "counterfoil drill"
@@ -140,19 +136,7 @@ class Stage:
         return {}
 
     def _start(self, name: str, command: Any, is_ready: Any, more: dict[str, str] | None = None) -> Part:
-        kept = {
-            name: value for name, value in os.environ.items() if name in INHERITED or name.startswith(INHERITED_KINDS)
-        }
-        environ = {
-            **kept,
-            "DATABASE_URL": self.dsn,
-            "COUNTERFOIL_HOME": str(self.home),
-            "COUNTERFOIL_CONFIG": str(self.home / "counterfoil.toml"),
-            "SANDBOX_URL": self.sandbox_url,
-            **TIMES,
-            **(more or {}),
-            **self.more_environ(name),
-        }
+        environ = environ_in(self.home, self.dsn, self.sandbox_url, TIMES, more or {}, self.more_environ(name))
         part = Part(name, command, environ, self.home / "run", is_ready)
         self.parts.start(part)
         return part
@@ -163,21 +147,3 @@ def send(part: Part, number: signal.Signals) -> None:
     if part.popen is not None and part.popen.returncode is None:
         with suppress(ProcessLookupError):
             os.killpg(part.popen.pid, number)
-
-
-@contextmanager
-def temporary_home() -> Iterator[Path]:
-    """A folder for one drill, removed after it; so are those of drills that were killed."""
-    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        with suppress(OSError, EmbeddedError):
-            if left.stat().st_uid == os.geteuid() and EmbeddedPostgres(left).stop_unused():
-                shutil.rmtree(left)
-    try:
-        home = Path(tempfile.mkdtemp(prefix=PREFIX))
-    except OSError as error:
-        raise CommandError(f"no temporary folder can be made ({error}): set TMPDIR") from error
-    home.chmod(0o755)  # as root, Postgres runs as another account and must reach it
-    try:
-        yield home
-    finally:
-        shutil.rmtree(home, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -171,6 +172,13 @@ def test_stop_unused(open_folder: Path) -> None:
     user.wait()
     assert server.stop_unused()
     assert not answers(server)
+
+
+def test_a_server_that_somebody_is_starting_counts_as_used(open_folder: Path) -> None:
+    """Its first start may take minutes on a slow disk: who sweeps leftovers must not wait for that."""
+    with (open_folder / "postgres.starters").open("w") as starters:
+        fcntl.flock(starters, fcntl.LOCK_EX)
+        assert not EmbeddedPostgres(open_folder).stop_unused()
 
 
 def test_a_child_that_holds_the_lock_counts_as_a_user(open_folder: Path) -> None:

@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -25,6 +26,7 @@ STOP_LIMIT_S: Final = 90.0
 PAUSE_S: Final = 0.05
 LOG_LIMIT_BYTES: Final = 10_000_000
 PR_SET_PDEATHSIG: Final = 1
+ENDING: Final = (signal.SIGINT, signal.SIGTERM)
 DIRECT: Final = build_opener(ProxyHandler({}))  # a proxy of the environment has no say on the loopback
 
 
@@ -90,19 +92,24 @@ class Supervisor:
         """Start a part; a session of its own keeps the terminal's Ctrl-C from it, so that we set the order."""
         if part.log.exists() and part.log.stat().st_size > LOG_LIMIT_BYTES:
             part.log.replace(part.log.with_suffix(".log.old"))
-        with part.log.open("ab") as output:
-            part.popen = subprocess.Popen(
-                part.command,
-                cwd=ROOT,
-                env=dict(part.environ),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                pass_fds=self.pass_fds,
-                start_new_session=True,
-                preexec_fn=end_with_parent,  # noqa: PLW1509 - this process has no threads
-            )
-        self.parts.append(part)
+        # Python swallows what a handler raises amid a fork: Ctrl-C waits until the part is on the list of those to end.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        try:
+            with part.log.open("ab") as output:
+                part.popen = subprocess.Popen(
+                    part.command,
+                    cwd=ROOT,
+                    env=dict(part.environ),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    pass_fds=self.pass_fds,
+                    start_new_session=True,
+                    preexec_fn=partial(prepare_child, before),  # noqa: PLW1509 - this process has no threads
+                )
+            self.parts.append(part)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def await_ready(self) -> None:
         """Wait until every part is; `CommandError` when one ends or takes too long."""
@@ -140,8 +147,9 @@ class Supervisor:
                 part.popen.wait()
 
 
-def end_with_parent() -> None:
-    """In the child: be told to end when our parent dies, even of SIGKILL. Linux only."""
+def prepare_child(mask: Iterable[int]) -> None:
+    """In the child: heed signals again, and, on Linux, be told to end when our parent dies, even of SIGKILL."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 

@@ -19,6 +19,7 @@ from sql.tool_calls import AttemptRow, CallRow
 LEFT: Final = 118.0
 RIGHT: Final = 1072.0
 WIDTH: Final = 1090
+TICK_WIDTH: Final = 76.0  # of a time of day with its milliseconds
 ROW: Final = 18
 MOST_ROWS: Final = 10
 LANES: Final = ("coordinator", "worker", "gateway", "outside audit", "submissions")
@@ -71,7 +72,7 @@ class Picture:
     bars: list[Bar]
     leases: list[Span]
     brackets: list[Span]
-    ticks: list[tuple[float, str]]
+    ticks: list[tuple[float, str, str]]
     breaks: list[Break]
     rows: list[Mark]
     left_out: int = 0
@@ -296,11 +297,14 @@ def _brackets(
     return spans
 
 
-def _ticks(scale: Scale) -> list[tuple[float, str]]:
-    """Times of day below the marks, not closer than they can be read."""
-    ticks: list[tuple[float, str]] = []
+def _ticks(scale: Scale) -> list[tuple[float, str, str]]:
+    """Times of day above the marks, as (x, anchor, label), not closer than they can be read."""
+    ticks: list[tuple[float, str, str]] = []
+    free_from = 0.0
     for at in scale.points:
         x = scale.x(at)
-        if not ticks or x - ticks[-1][0] > 92:
-            ticks.append((x, f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}"))
+        anchor, before = ("start", 0.0) if x <= 170 else ("end", TICK_WIDTH) if x > 1020 else ("middle", TICK_WIDTH / 2)
+        if x - before >= free_from:
+            ticks.append((x, anchor, f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}"))
+            free_from = x - before + TICK_WIDTH + 14
     return ticks

@@ -54,6 +54,8 @@ def shown(name: str) -> str:
         return "not set"
     if name in SECRETS:
         return "set, hidden"
+    if isinstance(value, float):
+        return f"{value:g} {'days' if name.endswith('_days') else 's'}"
     return hide_password(value) if name.endswith("database_url") else str(value)
 
 

@@ -21,13 +21,15 @@ settings = Settings.from_environment(os.environ)
 wsgi_app = "app:create_app()"
 bind = f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
 workers = settings.web_concurrency
-worker_class = "gthread"
+worker_class = "app.web_worker.Worker"
 # A stream occupies a thread that waits; the others stay free for calls (docs/decisions/streams-in-threads.md).
 threads = settings.web_threads + STREAM_THREADS
 timeout = 60  # a worker process that does not even beat for so long is replaced
 graceful_timeout = 12 if settings.drain_s is None else max(1, int(settings.drain_s))
 keepalive = 5
 limit_request_line = 8190  # any id may come in a path; longer ones are nobody's
+limit_request_fields = 200
+limit_request_field_size = 32768  # so that a key that is too long is told so in the API's words
 control_socket_disable = True
 proc_name = "counterfoil-web"
 # Heartbeats off the disk; gunicorn makes unnamed files there.

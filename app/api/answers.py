@@ -9,11 +9,16 @@ from pydantic_core import to_json
 
 def answer(value: Any, headers: Mapping[str, str] | None = None) -> Response:
     """A 200 with the value; says so when it answers a request that came before."""
-    response = Response(to_json(value), mimetype="application/json")
-    if g.get("replayed"):
-        response.headers["idempotent-replayed"] = "true"
+    response = marked(Response(to_json(value), mimetype="application/json"))
     if headers:
         response.headers.extend(headers)
+    return response
+
+
+def marked(response: Response) -> Response:
+    """The response, saying so when it answers a request that came before."""
+    if g.get("replayed"):
+        response.headers["idempotent-replayed"] = "true"
     return response
 
 

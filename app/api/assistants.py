@@ -34,15 +34,15 @@ def create() -> Response:
     fields = fields_of(body)
     asked = resend.asked("assistants.create")
 
-    def work(transaction: Transaction) -> AssistantRow | None:
+    def work(transaction: Transaction) -> AssistantRow:
         id = asked.earlier(transaction)
         if id is None:
             id = new_id("asst")
             asked.remember(transaction, id)
             transaction.last(insert_assistant(id, project(), fields))
-        return shown(transaction, id)
+        return found(shown(transaction, id), id)
 
-    return answer(assistant_object(found(database().write(work), "")))
+    return answer(assistant_object(database().write(work)))
 
 
 @routes.get("/assistants/<assistant_id>")
@@ -57,7 +57,7 @@ def update(assistant_id: str) -> Response:
     body = read_body(AssistantUpdate, exists=lambda: require(assistant_id))
     check_ids(assistant=assistant_id)
     fields = fields_of(body)
-    asked = resend.asked("assistants.update", counted=False)
+    asked = resend.asked("assistants.update", counted=False, exists=lambda: require(assistant_id))
 
     def work(transaction: Transaction) -> AssistantRow | None:
         if asked.earlier(transaction) is None:

@@ -104,8 +104,10 @@ def has_nul(value: Any) -> bool:
 
 def explain(error: ErrorDetails) -> errors.BadRequest:
     """The first mistake as the envelope tells it; `param` is the field of the body that it lies in."""
-    places = [place for place in error["loc"] if place not in UNION_TAGS and place != "[key]"]
-    param = str(places[0]) if places else None
+    located = list(zip(("", *error["loc"]), error["loc"], strict=False))
+    # A union's tag stands behind the name of a field; behind a number in a list stands a field of that name.
+    places = [p for before, p in located if p != "[key]" and (p not in UNION_TAGS or isinstance(before, int))]
+    param = "metadata" if "metadata" in places else str(places[0]) if places else None
     field = "".join(f"[{place}]" if isinstance(place, int) else f".{place}" for place in places).lstrip(".")
     problem = error["msg"][:1].lower() + error["msg"][1:]
     kind = kind_of(error)

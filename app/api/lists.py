@@ -1,5 +1,6 @@
 """Lists: pages in the order of insertion, forwards and backwards from a cursor."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
@@ -12,6 +13,7 @@ from app.api.services import database
 from sql.statement import Statement
 
 DEFAULT_LIMIT: Final = 20
+INTEGER: Final = re.compile(r"-?[0-9]{1,1000}")
 MOST: Final = 100
 
 
@@ -67,7 +69,7 @@ def asked_page(exists: Callable[[], object] | None = None) -> Page:
 def page_of_query() -> Page:
     """The page that the query names. Raises `BadRequest`."""
     limit = request.args.get("limit", str(DEFAULT_LIMIT))
-    if not (limit.isascii() and limit.lstrip("-").isdigit() and len(limit) < 10):
+    if not INTEGER.fullmatch(limit):
         raise errors.InvalidType(param="limit", field="limit", problem="it must be an integer")
     if int(limit) < 1:
         raise errors.TooSmall(param="limit", field="limit", problem="it must be at least 1")

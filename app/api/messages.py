@@ -1,6 +1,6 @@
 """Messages of a thread. While a run is active, only the run adds any."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from flask import Blueprint, Response, request
 
@@ -8,7 +8,7 @@ from app import errors
 from app.api import resend
 from app.api.answers import answer, deleted
 from app.api.bodies import read_body, stored
-from app.api.expiry import end_if_overdue
+from app.api.expiry import end_if_overdue, end_overdue
 from app.api.lists import asked_page, find_page, list_object
 from app.api.objects import message_object
 from app.api.paths import check_ids, is_id, missing, require_thread
@@ -26,6 +26,7 @@ from sql.messages import (
     read_messages,
     update_message,
 )
+from sql.runs import read_runs
 from sql.threads import active_run, lock_thread
 
 routes = Blueprint("messages", __name__)
@@ -36,16 +37,16 @@ def create(thread_id: str) -> Response:
     """Adds a message."""
     body = read_body(MessageBody, exists=lambda: require_thread(thread_id))
     check_ids(thread=thread_id)
-    asked = resend.asked("messages.create")
+    asked = resend.asked("messages.create", exists=lambda: require_thread(thread_id))
 
-    def work(transaction: Transaction) -> MessageRow | None:
+    def work(transaction: Transaction) -> MessageRow:
         id = asked.earlier(transaction, is_newest_message)
         if id is None:
             id = add(transaction, thread_id, body)
             asked.remember(transaction, id)
-        return shown(transaction, thread_id, id)
+        return found(shown(transaction, thread_id, id), thread_id, id)
 
-    return answer(message_object(found(database().write(work), thread_id, "")))
+    return answer(message_object(database().write(work)))
 
 
 def add(transaction: Transaction, thread_id: str, body: MessageBody) -> str:
@@ -80,20 +81,38 @@ def index(thread_id: str) -> Response:
     run_id = request.args.get("run_id")
     if run_id is not None and not is_id(run_id):
         run_id = "-"  # an id of no run, so that the list is empty
-    rows, more = find_page(
-        page,
-        page.scan(page_messages, project(), thread_id, run_id),
-        lambda ids: read_messages(project(), thread_id, ids),
-        lambda: require_thread(thread_id),
-        lambda row: run_id is None or row.run_id == run_id,
-    )
+
+    def rows_of_page() -> tuple[list[MessageRow], bool]:
+        return find_page(
+            page,
+            page.scan(page_messages, project(), thread_id, run_id),
+            lambda ids: read_messages(project(), thread_id, ids),
+            lambda: require_thread(thread_id),
+            lambda row: run_id is None or row.run_id == run_id,
+        )
+
+    rows, more = rows_of_page()
+    if end_writers(rows, thread_id):
+        rows, more = rows_of_page()
     return answer(list_object([dict(message_object(row)) for row in rows], more))
 
 
 @routes.get("/threads/<thread_id>/messages/<message_id>")
 def retrieve(thread_id: str, message_id: str) -> Response:
     """One message."""
-    return answer(message_object(require(thread_id, message_id)))
+    row = require(thread_id, message_id)
+    if end_writers([row], thread_id):
+        row = require(thread_id, message_id)
+    return answer(message_object(row))
+
+
+def end_writers(rows: Sequence[MessageRow], thread_id: str) -> bool:
+    """Ends the runs whose time is up of messages that are still being written; True when some were."""
+    writers = {row.run_id for row in rows if row.status == "in_progress" and row.run_id is not None}
+    if not writers:
+        return False
+    runs = database().read_one(read_runs(project(), thread_id, sorted(writers)))
+    return end_overdue(runs)
 
 
 @routes.post("/threads/<thread_id>/messages/<message_id>")
@@ -102,7 +121,7 @@ def update(thread_id: str, message_id: str) -> Response:
     body = read_body(MetadataBody, exists=lambda: require(thread_id, message_id))
     check_ids(thread=thread_id, message=message_id)
     metadata = None if body.metadata is None else stored(body.metadata)
-    asked = resend.asked("messages.update", counted=False)
+    asked = resend.asked("messages.update", counted=False, exists=lambda: require(thread_id, message_id))
 
     def work(transaction: Transaction) -> MessageRow | None:
         if asked.earlier(transaction) is None:

@@ -33,12 +33,21 @@ from sql.statement import Statement
 LONGEST_KEY: Final = 255
 MOST_TRIES: Final = 1_000_000
 FORGETTING_ONE_IN: Final = 200  # requests also deletes twice as many old ones, so that the table stays short
+Exists = Callable[[], object]
 Holds = Callable[[str], Statement[bool | None]]
+
+
+def nothing_named() -> None:
+    """The path names nothing that could be missing."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request as the resend rule sees it. counted: whether a resend without a key is looked for."""
+    """A request as the resend rule sees it.
+
+    counted: whether a resend without a key is looked for. exists: raises when what the path names does not exist,
+    which comes before any mistake in the key.
+    """
 
     endpoint: str
     project_id: str
@@ -46,6 +55,7 @@ class Asked:
     retry_count: int
     key: str | None
     counted: bool
+    exists: Exists = nothing_named
 
     @property
     def lock(self) -> int:
@@ -83,6 +93,7 @@ class Asked:
         if found is None:
             return None
         if not found.same:
+            self.exists()
             raise errors.KeyReused
         g.replayed = True
         return found.object_id
@@ -97,8 +108,13 @@ class Asked:
             transaction.last(forget_requests(2 * FORGETTING_ONE_IN))
 
 
-def asked(endpoint: str, *, counted: bool = True) -> Asked:
+def asked(endpoint: str, *, counted: bool = True, exists: Exists = nothing_named) -> Asked:
     """The request at hand. Raises `BadRequest` for a key that cannot be one."""
+    try:
+        key = idempotency_key()
+    except errors.BadRequest:
+        exists()
+        raise
     fingerprint = digest_of(
         project().encode(),
         request.method.encode(),
@@ -106,7 +122,7 @@ def asked(endpoint: str, *, counted: bool = True) -> Asked:
         request.query_string,
         raw_body(),
     )
-    return Asked(endpoint, project(), fingerprint, retry_count(), idempotency_key(), counted)
+    return Asked(endpoint, project(), fingerprint, retry_count(), key, counted, exists)
 
 
 def digest_of(*parts: bytes) -> bytes:

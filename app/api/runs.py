@@ -61,7 +61,7 @@ def create(thread_id: str) -> Response:
     """Makes a run on a thread that has no active one."""
     body = read_body(RunBody, exists=lambda: require_thread(thread_id))
     check_ids(thread=thread_id)
-    asked = resend.asked("runs.create")
+    asked = resend.asked("runs.create", exists=lambda: require_thread(thread_id))
 
     def work(transaction: Transaction) -> RunRow:
         if (id := asked.earlier(transaction, is_newest_run)) is not None:
@@ -152,7 +152,7 @@ def update(thread_id: str, run_id: str) -> Response:
     body = read_body(MetadataBody, exists=lambda: require(thread_id, run_id))
     check_ids(thread=thread_id, run=run_id)
     metadata = None if body.metadata is None else stored(body.metadata)
-    asked = resend.asked("runs.update", counted=False)
+    asked = resend.asked("runs.update", counted=False, exists=lambda: require(thread_id, run_id))
 
     def work(transaction: Transaction) -> RunRow:
         if asked.earlier(transaction) is None:
@@ -168,7 +168,7 @@ def cancel(thread_id: str, run_id: str) -> Response:
     """Ends an active run at once; what is already on its way is settled in the ledger afterwards."""
     read_body(NoBody, exists=lambda: require(thread_id, run_id))
     check_ids(thread=thread_id, run=run_id)
-    asked = resend.asked("runs.cancel", counted=False)
+    asked = resend.asked("runs.cancel", counted=False, exists=lambda: require(thread_id, run_id))
 
     def work(transaction: Transaction) -> RunRow:
         if asked.earlier(transaction) is not None:

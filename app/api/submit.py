@@ -28,7 +28,7 @@ def submit(thread_id: str, run_id: str) -> Response:
     """Hands in the outputs of all open calls of the client's; the run has left `requires_action` when this answers."""
     body = read_body(SubmitBody, exists=lambda: require(thread_id, run_id))
     check_ids(thread=thread_id, run=run_id)
-    asked = resend.asked("runs.submit_tool_outputs", counted=False)
+    asked = resend.asked("runs.submit_tool_outputs", counted=False, exists=lambda: require(thread_id, run_id))
 
     def work(transaction: Transaction) -> RunRow:
         if asked.earlier(transaction) is not None:

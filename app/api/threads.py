@@ -39,15 +39,15 @@ def create() -> Response:
     # Nothing in an empty body tells two clients apart, and one must not be given the other's conversation.
     asked = resend.asked("threads.create", counted=bool(body.messages or body.metadata))
 
-    def work(transaction: Transaction) -> ThreadRow | None:
+    def work(transaction: Transaction) -> ThreadRow:
         id = asked.earlier(transaction)
         if id is None:
             id = new_id("thread")
             transaction.last(*making(id, body))
             asked.remember(transaction, id)
-        return shown(transaction, id)
+        return found(shown(transaction, id), id)
 
-    return answer(thread_object(found(database().write(work), "")))
+    return answer(thread_object(database().write(work)))
 
 
 def making(id: str, body: ThreadBody) -> list[Statement[Any]]:
@@ -70,7 +70,7 @@ def update(thread_id: str) -> Response:
     body = read_body(ThreadUpdate, exists=lambda: require(thread_id))
     check_ids(thread=thread_id)
     metadata = None if body.metadata is None else stored(body.metadata)
-    asked = resend.asked("threads.update", counted=False)
+    asked = resend.asked("threads.update", counted=False, exists=lambda: require(thread_id))
 
     def work(transaction: Transaction) -> ThreadRow | None:
         if asked.earlier(transaction) is None:

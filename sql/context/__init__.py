@@ -20,7 +20,7 @@ class PromptRow:
 
 @dataclass(frozen=True)
 class MessageRow:
-    """A message of a run's thread; written_by: the run that wrote it, if one did."""
+    """A message of a run's thread; written_by: the run that wrote it, if any. deleted: the run's question, since."""
 
     run_id: str
     id: str
@@ -29,6 +29,7 @@ class MessageRow:
     content: list[dict[str, Any]]
     written_by: str | None
     round: int | None
+    deleted: bool = False
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,8 @@ class TurnRequest:
     tools: function tools as the wire has them, catalog tools completed. settings: temperature, top_p, limits,
     `truncation_strategy`, `tool_choice`… as the wire shows them. messages: all messages of the thread, oldest
     first, not yet cut. input_seq: `seq` of the newest message when the run was made, 0 for none.
-    usage: what the run's earlier turns took, counted against its token limits.
+    usage: what the run's earlier turns took, counted against its token limits. deleted_question: the newest user
+    message when the run was made, where it was deleted since and is no message of the thread any more.
     """
 
     run_id: str
@@ -75,6 +76,7 @@ class TurnRequest:
     input_seq: int
     traceparent: str | None = None
     usage: Usage = Usage()
+    deleted_question: ThreadMessage | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from worker.models import Failed, OnText, PastCall, ThreadMessage, Turn, TurnRequest, Usage
+from worker.models import Failed, OnText, PastCall, Turn, TurnRequest, Usage
 from worker.models.context import visible_messages
 from worker.models.script import Entry, ScriptError, compact, entry_at, read_script
 
@@ -58,7 +58,7 @@ def pieces(text: str) -> list[str]:
 
 def entry_for(request: TurnRequest) -> Entry:
     """What this turn plays, its placeholders filled in; an echo has none. Raises `ScriptError`."""
-    text = input_text(request.messages, request.input_seq)
+    text = input_text(request)
     if text is None:
         return Entry(say=NO_USER_MESSAGE)
     script = read_script(text)
@@ -68,10 +68,12 @@ def entry_for(request: TurnRequest) -> Entry:
     return entry if entry.say is None else replace(entry, say=fill_in(entry.say, request))
 
 
-def input_text(messages: tuple[ThreadMessage, ...], input_seq: int) -> str | None:
-    """Text of the newest user message at the creation of the run, truncation or not; None when there is none."""
-    for message in reversed(messages):
-        if message.role == "user" and message.seq <= input_seq:
+def input_text(request: TurnRequest) -> str | None:
+    """Text of the newest user message when the run was made, truncated, deleted or not; None without one."""
+    if request.deleted_question is not None:
+        return request.deleted_question.text
+    for message in reversed(request.messages):
+        if message.role == "user" and message.seq <= request.input_seq:
             return message.text
     return None
 

@@ -8,6 +8,7 @@ from typing import Final
 from flask import Response
 from pydantic_core import to_json
 
+from app.api.answers import marked
 from app.api.services import services
 from app.api.stream.feed import Feed, Listener
 from app.api.stream.projection import Event, Projection
@@ -19,6 +20,8 @@ GIVE_UP_S: Final = 60.0
 # A process that is told to stop gives its streams so long before it ends: less than gunicorn gives it.
 MARGIN_S: Final = 3.0
 _closing_at: list[float] = []  # empty, or the moment at which this process ends its streams
+# Readers that split text into lines would end the data's one line at these; within JSON they may be escaped.
+LINE_ENDS: Final = [(c.encode(), f"\\u{ord(c):04x}".encode()) for c in "\x85\u2028\u2029"]
 HEADERS: Final = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
@@ -33,7 +36,8 @@ def stream_of(run_id: str, *, opening: Sequence[Event] = (), answered: int | Non
     projection = Projection(opening, answered)
     feed = services().feed
     listener = feed.listen(run_id, projection.first_round)
-    return Response(events(feed, listener, projection), mimetype="text/event-stream", headers=HEADERS)
+    response = Response(events(feed, listener, projection), content_type="text/event-stream", headers=HEADERS)
+    return marked(response)
 
 
 def events(feed: Feed, listener: Listener, projection: Projection) -> Iterator[bytes]:
@@ -67,6 +71,9 @@ def encoded(event: Event) -> bytes:
     """One event as text: its name, one line of data, an empty line."""
     name, data = event
     text = data.encode() if isinstance(data, str) else to_json(data)
+    if not text.isascii():
+        for line_end, escape in LINE_ENDS:
+            text = text.replace(line_end, escape)
     return b"event: " + name.encode() + b"\ndata: " + text + b"\n\n"
 
 

@@ -1,6 +1,8 @@
 """Errors: one envelope, statuses that clients do not resend on, the order of checks."""
 
+import http.client
 import json
+import socket
 
 import httpx
 import pytest
@@ -92,6 +94,40 @@ def test_bad_bodies_are_400(http: httpx.Client, thread: str, body: bytes, code: 
 def test_an_escaped_backslash_before_u0000_is_plain_text(http: httpx.Client, thread: str) -> None:
     answer = http.post(f"/threads/{thread}/messages", content=rb'{"role":"user","content":"\\u0000"}')
     assert made(answer)["content"][0]["text"]["value"] == r"\u0000"
+
+
+def test_what_is_no_http_is_refused_in_the_envelope(site: Site) -> None:
+    for sent, status in (
+        (b"GET /v1/threads/" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n", 414),
+        (b"GET /v1/threads HTTP/1.1\r\nx-long: " + b"x" * 40_000 + b"\r\n\r\n", 431),
+        (b"GET /v1/threads/\xff HTTP/1.1\r\n\r\n", 400),
+        (b"GET /v1/threads HTTP/1.1\r\nContent-Length: many\r\n\r\n", 400),
+    ):
+        with socket.create_connection(("127.0.0.1", int(site.url.rpartition(":")[2]))) as connection:
+            connection.sendall(sent)
+            response = http.client.HTTPResponse(connection)
+            response.begin()
+            error = json.loads(response.read())["error"]
+        assert (response.status, error["type"]) == (status, "invalid_request_error")
+        assert (response.getheader("x-request-id") or "").startswith("req_")
+
+
+def test_a_key_that_is_much_too_long_is_told_so(http: httpx.Client) -> None:
+    answer = http.post("/threads", json={}, headers={"Idempotency-Key": "k" * 9000})
+    assert refused(answer)["param"] == "Idempotency-Key"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param", "field"),
+    [
+        ("/threads/runs", {"assistant_id": "a", "thread": {"metadata": 1}}, "metadata", "thread.metadata"),
+        ("/threads", {"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "messages", "content[0].text"),
+    ],
+)
+def test_fields_are_named_whole(http: httpx.Client, path: str, body: object, param: str, field: str) -> None:
+    error = refused(http.post(path, json=body))
+    assert error["param"] == param
+    assert field in error["message"]
 
 
 def test_the_content_type_does_not_matter(http: httpx.Client) -> None:

@@ -64,6 +64,7 @@ def test_every_page(
         ("limit=0", "limit"),
         ("limit=101", "limit"),
         ("limit=-1", "limit"),
+        ("limit=--5", "limit"),
         ("limit=x", "limit"),
         ("limit=1.5", "limit"),
         ("limit=", "limit"),

@@ -68,6 +68,25 @@ def test_a_resent_message_is_the_same_while_it_is_the_newest(http: httpx.Client,
     assert made(http.post(path, json=body, headers=AGAIN))["id"] not in {one["id"], two["id"]}
 
 
+def test_what_was_deleted_is_not_the_answer_to_its_resend(http: httpx.Client, thread: str) -> None:
+    path, body = f"/threads/{thread}/messages", {"role": "user", "content": "deleted"}
+    one = made(http.post(path, json=body))
+    made(http.delete(f"{path}/{one['id']}"))
+    assert made(http.post(path, json=body, headers=AGAIN))["id"] != one["id"]
+    assistant = made(http.post("/assistants", json={"model": "m", "name": "deleted assistant"}))
+    made(http.delete(f"/assistants/{assistant['id']}"))
+    again = http.post("/assistants", json={"model": "m", "name": "deleted assistant"}, headers=AGAIN)
+    assert assistant["id"] in refused(again, 404)["message"]
+
+
+def test_a_path_that_is_not_there_comes_before_a_wrong_key(http: httpx.Client, assistant: str) -> None:
+    body = {"assistant_id": assistant}
+    made(http.post("/threads/runs", json=body, headers={"Idempotency-Key": "used elsewhere"}))
+    for key in ("k" * 256, "used elsewhere"):
+        answer = http.post("/threads/thread_none/runs", json=body, headers={"Idempotency-Key": key})
+        assert refused(answer, 404)["message"] == "No thread found with id 'thread_none'."
+
+
 def test_threads_and_assistants_too(http: httpx.Client) -> None:
     for path, body in (
         ("/threads", {"metadata": {"case": "resent thread"}}),

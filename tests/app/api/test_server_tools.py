@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from tests.app.api.conftest import Site, made, refused
@@ -54,6 +55,40 @@ def until(http: httpx.Client, run: str, *statuses: str) -> dict[str, Any]:
 def last_text(http: httpx.Client, run: str) -> str:
     newest = made(http.get(f"{run.split('/runs/', maxsplit=1)[0]}/messages?limit=1"))["data"][0]
     return str(newest["content"][0]["text"]["value"])
+
+
+@pytest.mark.parametrize("ends", ["cancelled", "expired"])
+def test_what_comes_after_the_end_changes_no_step(
+    http: httpx.Client, assistant: str, sandbox: SandboxProcess, rows: psycopg.Connection, ends: str
+) -> None:
+    sandbox.post("/faults", {"spec": "create_ticket:latency=2*1"})
+    run = start(http, assistant, {"tool_calls": [TICKET]}, {"say": "never"})
+    id = run.rpartition("/")[2]
+    state = "select state from counterfoil.tool_calls where run_id = %s"
+    wait_until(lambda: rows.execute(state, (id,)).fetchone() == ("intended",), what="the request")
+    if ends == "cancelled":
+        made(http.post(f"{run}/cancel"))
+    else:
+        rows.execute("update counterfoil.runs set expires_at = counterfoil.db_now() where id = %s", (id,))
+        assert made(http.get(run))["status"] == "expired"
+    steps = made(http.get(f"{run}/steps"))
+    assert steps["data"][0]["step_details"]["tool_calls"][0]["function"]["output"] is None
+    wait_until(lambda: rows.execute(state, (id,)).fetchone() == ("succeeded",), what="the late answer")
+    assert made(http.get(f"{run}/steps")) == steps
+
+
+def test_a_question_that_was_deleted_is_still_the_runs(
+    http: httpx.Client, assistant: str, sandbox: SandboxProcess
+) -> None:
+    run = start(http, assistant, {"tool_calls": [{"name": "ask_human"}]}, {"say": "{{message_count}} left"})
+    waiting = until(http, run, "requires_action")
+    thread = run.split("/runs/", maxsplit=1)[0]
+    [question] = made(http.get(f"{thread}/messages"))["data"]
+    made(http.delete(f"{thread}/messages/{question['id']}"))
+    [call] = waiting["required_action"]["submit_tool_outputs"]["tool_calls"]
+    made(http.post(f"{run}/submit_tool_outputs", json={"tool_outputs": [{"tool_call_id": call["id"], "output": "x"}]}))
+    until(http, run, "completed")
+    assert last_text(http, run) == "0 left"
 
 
 def test_calls_of_the_servers_need_no_client(http: httpx.Client, assistant: str, sandbox: SandboxProcess) -> None:

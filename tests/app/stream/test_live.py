@@ -241,6 +241,28 @@ def test_a_resent_request_joins_the_stream_and_replays_it(
     assert stream("/threads/runs", content, **{**again, **count}) == events
 
 
+def test_a_replay_by_key_says_so_and_no_character_ends_a_line(http: httpx.Client, body: Body, stream: Stream) -> None:
+    content = body({"say": "one\u2028two\u2029three\x85four"})
+    events = stream("/threads/runs", content, **{"Idempotency-Key": "a replayed stream"})
+    with http.stream("POST", "/threads/runs", json=content, headers={"Idempotency-Key": "a replayed stream"}) as again:
+        assert again.headers["idempotent-replayed"] == "true"
+        assert again.headers["content-type"] == "text/event-stream"
+        lines = [line for line in again.iter_lines() if line]
+    assert all(line.startswith(("event: ", "data: ")) for line in lines)
+    assert len(lines) == 2 * len(events)
+
+
+def test_a_message_that_nobody_writes_any_more_is_incomplete(
+    http: httpx.Client, body: Body, rows: psycopg.Connection, stream: Stream
+) -> None:
+    """Its run's time is up, and only the messages are looked at."""
+    run = made(http.post("/threads/runs", json={**body({"say": "x" * 600, "chunk_ms": 400}), "stream": False}))
+    messages = f"/threads/{run['thread_id']}/messages"
+    wait_until(lambda: made(http.get(f"{messages}?limit=1"))["data"][0]["role"] == "assistant", what="the first words")
+    rows.execute("update counterfoil.runs set expires_at = counterfoil.db_now() where id = %s", (run["id"],))
+    assert made(http.get(f"{messages}?limit=1"))["data"][0]["status"] == "incomplete"
+
+
 def test_a_replay_tells_what_the_first_stream_told_though_the_run_went_on(stream: Stream, body: Body) -> None:
     content = body({"tool_calls": [HUMAN]}, {"say": "bye"}, metadata={"case": "replay of a stream that waited"})
     events = stream("/threads/runs", content)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Final
 
-from app.incidents import duplicates, findings, joining
+from app.incidents import adopting, duplicates, findings, joining
 from app.incidents.answer import Cause, Confidence, Duplicate, Explanation, Finding
 from app.incidents.duplicates import Case
 from app.incidents.kept import Kept
@@ -104,6 +104,7 @@ class _Core:
             if post.run is not None:
                 parts.setdefault(post.run.id, {})[id(post.run)] = post.run
         runs = {run_id: joining.merge_runs(list(found.values())) for run_id, found in parts.items()}
+        adopting.join_cut(runs, {id(p): p for p in self._posts_of_clusters()}.values())
         for run in runs.values():
             joining.mend_calls(run)
         return runs
@@ -116,7 +117,7 @@ class _Core:
     def _place_effects(self) -> list[Effect]:
         """Give every effect a request where one fits; return those that none fits."""
         pseudo = [post for run in self._runs.values() for post in joining.pseudo_posts(run, self._matcher)]
-        joining.adopt_nameless(self._kept, pseudo)
+        adopting.adopt_nameless(self._kept, pseudo)
         free = {id(p): p for p in self._posts_of_clusters() if not p.effects}
         free |= {id(p): p for run in self._runs.values() for p in run.posts if not p.effects}
         left = joining.place_effects(self._kept.loose_effects, list(free.values()) + pseudo, self._matcher)
@@ -125,6 +126,7 @@ class _Core:
         for post in pseudo:
             if post.effects and post.run:
                 post.run.posts.append(post)
+        adopting.adopt_by_effect(self._kept, self._runs.values(), self._window_us)
         return left
 
     def _beside_pseudo(self, left: list[Effect], pseudo: list[Post]) -> list[Effect]:

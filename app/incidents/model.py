@@ -62,6 +62,7 @@ class Post:
         self.effects: list[Effect] = []
         self.pseudo = pseudo
         self.by_time = False
+        """Its run is known from its time, from its effect or from part of an id: not surely."""
         self.answered_by: int | None = None
         """Of a stand-in: when its result was normalized, by the coordinator's clock."""
 

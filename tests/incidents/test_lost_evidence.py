@@ -1,0 +1,117 @@
+"""Incidents in a few lines from which something is missing: a header, a hash, half of an id, the end of a log."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.incidents import Explanation, investigate_files
+
+FOUNDING = Path(__file__).parent / "founding"
+FIRST = "10:16:05.410Z POST /tools/create_ticket 200 2.1s\n"
+SECOND = "10:16:07.982Z POST /tools/create_ticket 200 1.9s\n"
+
+
+def founding(source: str) -> str:
+    """Return one log of the founding incident."""
+    return (FOUNDING / ("audit.json" if source == "audit" else f"{source}.log")).read_text()
+
+
+def explained(folder: Path, **logs: str | list[str]) -> Explanation:
+    """Explain logs given as text, several of one source as a list."""
+    files: dict[str, list[str]] = {}
+    for source, texts in logs.items():
+        for number, text in enumerate([texts] if isinstance(texts, str) else texts):
+            path = folder / f"{source}-{number}"
+            path.write_text(text)
+            files.setdefault(source, []).append(str(path))
+    return investigate_files(files)
+
+
+def founding_with(folder: Path, **changed: str | list[str]) -> Explanation:
+    """Explain the founding incident with some of its logs changed."""
+    logs: dict[str, str | list[str]] = {name: founding(name) for name in ("coordinator", "gateway", "submitter")}
+    return explained(folder, **{**logs, "audit": founding("audit"), **changed})
+
+
+def causes(answer: Explanation) -> list[tuple[str, str, list[str]]]:
+    return [(d.cause.value, d.confidence.value, d.effects) for d in answer.duplicates]
+
+
+def kinds(answer: Explanation) -> list[tuple[str, str | None]]:
+    return [(f.kind, f.run_id) for f in answer.findings]
+
+
+def turn(name: str, minute: str = "16", end: str = "completed") -> str:
+    """Return what the coordinator says of one run with one call; with no `end` it waits for its tool."""
+    steps = ["02.000Z create_run", "05.000Z status=requires_action tool_calls=1"]
+    steps.append(f"05.010Z dispatch_tool name=create_ticket tool_call_id=call_{name}")
+    steps += ["08.000Z status=in_progress", f"09.000Z status={end}"] if end else []
+    ids = f"thread=thr_{name} run=run_{name} corr=cr_{name}"
+    pairs = [step.split(" ", 1) for step in steps]
+    return "".join(f"2026-03-12T10:{minute}:{at} coordinator INFO {ids} {said}\n" for at, said in pairs)
+
+
+def post(name: str, at: str = "16:05.200", said: str = "200 2.0s", body: str = "") -> str:
+    """Return one request with all headers but the hash, which only `body` gives it."""
+    ids = f"x-corr-id=cr_{name} x-run-id=run_{name} x-thread-id=thr_{name} tool_call_id=call_{name}"
+    return f"10:{at}Z POST /tools/create_ticket {said}\n  {ids}{f' body_hash={body}' if body else ''}\n\n"
+
+
+def submitted(name: str, minute: str = "16", normal: str = "07.300", submit: str = "07.500") -> str:
+    ids = f"submitter INFO corr=cr_{name} run=run_{name} tool_call_id=call_{name}"
+    day = f"2026-03-12T10:{minute}"
+    return f"{day}:{normal}Z {ids} normalize_ok\n{day}:{submit}Z {ids} submit_tool_outputs status=200\n"
+
+
+def tickets(*made: tuple[str, str, str]) -> str:
+    """Return an audit trail of tickets: id, time and fingerprint."""
+    return json.dumps([
+        {"event": "ticket.created", "ticket_id": name, "created_at": f"2026-03-12T10:{at}Z",
+         "source": "agent-tool-gateway", "request_fingerprint": body} for name, at, body in made
+    ])  # fmt: skip
+
+
+BOTH = ["TCK-774201", "TCK-774202"]
+
+
+def test_a_request_without_any_header_belongs_to_the_dispatch_that_waits(tmp_path: Path) -> None:
+    one = json.dumps(json.loads(founding("audit"))[:1])
+    answer = founding_with(tmp_path, gateway=FIRST, audit=one)
+    assert (causes(answer), kinds(answer)) == ([], [])
+
+
+def test_two_requests_without_any_header(tmp_path: Path) -> None:
+    answer = founding_with(tmp_path, gateway=f"{FIRST}\n{SECOND}")
+    assert causes(answer) == [("redispatch", "medium", BOTH)]
+    assert kinds(answer) == []
+
+
+@pytest.mark.parametrize(
+    "left", ["", "  x-run-id=run_4\n", "  x-corr-id=cr_9\n", "  body_hash=9b3f...\n", "cut"], ids=str.strip
+)
+def test_a_second_request_of_which_little_is_left(left: str, tmp_path: Path) -> None:
+    second = SECOND[:40] if left == "cut" else SECOND + left
+    answer = founding_with(tmp_path, gateway=founding("gateway").split("\n\n")[0] + "\n\n" + second)
+    assert causes(answer) == [("redispatch", "medium", BOTH)]
+    assert kinds(answer) == []
+
+
+def test_a_cut_id_that_begins_several_is_nobodys(tmp_path: Path) -> None:
+    other = turn("b").replace("run_b", "run_4ff")
+    gateway = founding("gateway").split("\n\n")[0] + "\n\n" + SECOND + "  x-run-id=run_4\n"
+    answer = founding_with(tmp_path, gateway=gateway, coordinator=founding("coordinator") + other)
+    assert all(cause != "redispatch" for cause, _, _ in causes(answer))
+
+
+def test_an_equal_request_of_another_thread_that_lost_its_hash(tmp_path: Path) -> None:
+    answer = explained(
+        tmp_path,
+        coordinator=turn("a") + turn("b"),
+        gateway=post("a", said="200 0.8s", body="9b3f0a11") + post("b", "16:05.900", "200 1.0s"),
+        audit=tickets(("TCK-1", "16:05.900", "9b3f0a11"), ("TCK-2", "16:06.800", "9b3f0a11")),
+        submitter=submitted("a") + submitted("b"),
+    )
+    assert (causes(answer), kinds(answer)) == ([], [])

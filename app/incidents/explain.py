@@ -114,15 +114,20 @@ class _Core:
             yield from cluster.posts
         yield from self._kept.loose_posts
 
+    def _all_posts(self) -> list[Post]:
+        """Return every request, whether or not its run is known."""
+        of_runs = [post for run in self._runs.values() for post in run.posts]
+        return list({id(post): post for post in [*self._posts_of_clusters(), *of_runs]}.values())
+
     def _place_effects(self) -> list[Effect]:
         """Give every effect a request where one fits; return those that none fits."""
         pseudo = [post for run in self._runs.values() for post in joining.pseudo_posts(run, self._matcher)]
         adopting.adopt_nameless(self._kept, pseudo)
-        free = {id(p): p for p in self._posts_of_clusters() if not p.effects}
-        free |= {id(p): p for run in self._runs.values() for p in run.posts if not p.effects}
-        left = joining.place_effects(self._kept.loose_effects, list(free.values()) + pseudo, self._matcher)
+        free = [post for post in self._all_posts() if not post.effects]
+        left = joining.place_effects(self._kept.loose_effects, free + pseudo, self._matcher)
         left = self._beside_pseudo(left, pseudo)
         left = self._second_of_one(left)
+        left = self._beside_equal(left)
         for post in pseudo:
             if post.effects and post.run:
                 post.run.posts.append(post)
@@ -149,6 +154,21 @@ class _Core:
                     self._matcher.link(effect, best)
         return [effect for effect in left if effect.post is None]
 
+    def _beside_equal(self, left: list[Effect]) -> list[Effect]:
+        """Join an effect to the request without a hash that made its equal, as one with a hash would have both."""
+        digits = self._survey.prefix
+        made: dict[tuple[str, str], list[Post]] = {}
+        for post in self._all_posts() if left else ():
+            for other in post.effects:
+                if other.rec.fingerprint is not None:
+                    made.setdefault((other.kind, other.rec.fingerprint[:digits]), []).append(post)
+        for effect in left:
+            equals = made.get((effect.kind, (effect.rec.fingerprint or "")[:digits]), [])
+            best = self._matcher.nearest(effect, equals)
+            if best is not None:
+                self._matcher.link(effect, best)
+        return [effect for effect in left if effect.post is None]
+
     def _suppose_effects(self) -> list[Effect]:
         """Without an audit trail: what each answered request should have caused, to be called by no name."""
         supposed = []
@@ -165,8 +185,7 @@ class _Core:
         """Put the answer together."""
         if self._survey.has("audit") or self._survey.kinds:
             nobodys = self._place_effects()
-            effects = [e for post in self._posts_of_clusters() for e in post.effects] + nobodys
-            effects += [e for run in self._runs.values() for post in run.posts for e in post.effects]
+            effects = [e for post in self._all_posts() for e in post.effects] + nobodys
         else:
             nobodys, effects = [], self._suppose_effects()
         judge = Judge(self._survey, self._matcher)

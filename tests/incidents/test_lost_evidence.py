@@ -115,3 +115,15 @@ def test_an_equal_request_of_another_thread_that_lost_its_hash(tmp_path: Path) -
         submitter=submitted("a") + submitted("b"),
     )
     assert (causes(answer), kinds(answer)) == ([], [])
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("body", ["9b3f", ""])
+def test_one_request_with_several_effects_with_and_without_its_hash(count: int, body: str, tmp_path: Path) -> None:
+    made = [(f"TCK-{number}", f"16:07.0{number}0", "9b3f") for number in range(count)]
+    answer = explained(
+        tmp_path,
+        coordinator=turn("a"), gateway=post("a", body=body), audit=tickets(*made), submitter=submitted("a"),
+    )  # fmt: skip
+    assert causes(answer) == [("external_duplicate", "high", [name for name, _, _ in made])]
+    assert kinds(answer) == []

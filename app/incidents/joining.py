@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Final
 
 from app.incidents import records as k
+from app.incidents.agreeing import agreeing
 from app.incidents.matching import IMPOSSIBLE, Matcher, cheapest
 from app.incidents.model import SECOND, Effect, Post, Run, only_reads
 from app.incidents.records import NO_ANSWER, Record
@@ -165,9 +166,8 @@ def _within(effect: Effect, post: Post, matcher: Matcher) -> bool:
 
 def _assign_few(effects: list[Effect], posts: list[Post], matcher: Matcher) -> list[Effect]:
     costs = [[_cost(effect, post, matcher) for post in posts] for effect in effects]
-    for row, column in cheapest(costs, len(posts)).items():
-        if costs[row][column] < IMPOSSIBLE:
-            _give(effects[row], posts[column], matcher)
+    chosen = [(r, c) for r, c in cheapest(costs, len(posts)).items() if costs[r][c] < IMPOSSIBLE]
+    _give_all([(effects[row], posts[column]) for row, column in chosen], matcher)
     return [effect for effect in effects if effect.post is None]
 
 
@@ -188,16 +188,19 @@ def _cheapest_first(
     effects: list[Effect], pairs: list[tuple[float, int, int, Effect, Post]], matcher: Matcher
 ) -> list[Effect]:
     taken: set[int] = set()
+    chosen = []
     for _, _, _, effect, post in sorted(pairs, key=lambda pair: pair[:3]):
-        if effect.post is None and id(post) not in taken:
-            taken.add(id(post))
-            _give(effect, post, matcher)
+        if id(effect) not in taken and id(post) not in taken:
+            taken |= {id(effect), id(post)}
+            chosen.append((effect, post))
+    _give_all(chosen, matcher)
     return [effect for effect in effects if effect.post is None]
 
 
-def _give(effect: Effect, post: Post, matcher: Matcher) -> None:
-    matcher.link(effect, post)
-    post.fingerprint = post.fingerprint or effect.rec.fingerprint
+def _give_all(pairs: list[tuple[Effect, Post]], matcher: Matcher) -> None:
+    for effect, post in agreeing(pairs, matcher, _cost):
+        matcher.link(effect, post)
+        post.fingerprint = post.fingerprint or effect.rec.fingerprint
 
 
 def _chunks(effects: list[Effect], posts: list[Post], matcher: Matcher) -> Iterable[tuple[list[Effect], list[Post]]]:

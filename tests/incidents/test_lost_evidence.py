@@ -127,3 +127,19 @@ def test_one_request_with_several_effects_with_and_without_its_hash(count: int, 
     )  # fmt: skip
     assert causes(answer) == [("external_duplicate", "high", [name for name, _, _ in made])]
     assert kinds(answer) == []
+
+
+@pytest.mark.parametrize("bodies", [("9b3f", "77aa"), ("", "")], ids=["hashes", "no hashes"])
+def test_a_retry_beside_a_neighbour_whose_request_ran_meanwhile(bodies: tuple[str, str], tmp_path: Path) -> None:
+    one, other = bodies
+    late = turn("a").replace("16:08.", "16:17.").replace("16:09.", "16:18.")
+    requests = [post("a", said="504 10.0s", body=one), post("b", "16:05.300", "200 3.0s", other)]
+    answer = explained(
+        tmp_path,
+        coordinator=late + turn("b").replace("16:08.", "16:08.9").replace("16:09.", "16:09.9"),
+        gateway="".join(requests) + post("a", "16:15.500", "200 1.0s", one),
+        audit=tickets(("TCK-1", "16:07.000", "9b3f"), ("TCK-2", "16:07.800", "77aa"), ("TCK-3", "16:16.300", "9b3f")),
+        submitter=submitted("a", normal="16.600", submit="16.700") + submitted("b", normal="08.400", submit="08.500"),
+    )
+    assert causes(answer) == [("gateway_retry", "medium", ["TCK-1", "TCK-3"])]
+    assert kinds(answer) == []

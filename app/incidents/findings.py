@@ -145,7 +145,8 @@ class Missing:
             if any(p.effects for p in posts):
                 continue
             answered = [p for p in posts if p.outcome == "answered" and not p.pseudo]
-            normal = run.of(k.NORMALIZE, call)
+            failed = any(p.outcome in ("failed", "refused") for p in posts)  # then it is the error that was normalized
+            normal = [] if failed else run.of(k.NORMALIZE, call)
             tool = next((p.tool for p in posts if p.tool), None)
             tool = tool or next((r.tool for r in run.of(k.DISPATCH, call) if r.tool), None)
             if (answered or normal) and tool is not None and self._covered(tool, self._when(answered, normal)):

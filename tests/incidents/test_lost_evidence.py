@@ -143,3 +143,28 @@ def test_a_retry_beside_a_neighbour_whose_request_ran_meanwhile(bodies: tuple[st
     )
     assert causes(answer) == [("gateway_retry", "medium", ["TCK-1", "TCK-3"])]
     assert kinds(answer) == []
+
+
+@pytest.mark.parametrize("status", ["500", "503", "409", "timeout", "reset", "422"])
+def test_a_tool_that_failed_owes_no_effect(status: str, tmp_path: Path) -> None:
+    answer = explained(
+        tmp_path,
+        coordinator=turn("p", "10") + turn("a") + turn("q", "20"),
+        gateway=post("p", "10:05.200", body="1111") + post("a", said=f"{status} 2.0s", body="9b3f")
+        + post("q", "20:05.200", body="2222"),
+        audit=tickets(("TCK-1", "10:07.000", "1111"), ("TCK-2", "20:07.000", "2222")),
+        submitter=submitted("p", "10") + submitted("a") + submitted("q", "20"),
+    )  # fmt: skip
+    assert (causes(answer), kinds(answer)) == ([], [])
+
+
+def test_a_cut_hash_of_the_audit_trail_does_not_make_two_requests_equal(tmp_path: Path) -> None:
+    other = [text.replace("thr_b", "thr_a") for text in (turn("b", "18"), post("b", "18:05.200", body="9b3f2222"))]
+    answer = explained(
+        tmp_path,
+        coordinator=turn("a") + other[0],
+        gateway=post("a", body="9b3f1111") + other[1],
+        audit=tickets(("TCK-1", "16:07.000", "9b3f"), ("TCK-2", "18:07.000", "9b3f")),
+        submitter=submitted("a") + submitted("b", "18"),
+    )
+    assert (causes(answer), kinds(answer)) == ([], [])

@@ -128,6 +128,8 @@ class _Core:
         left = self._beside_pseudo(left, pseudo)
         left = self._second_of_one(left)
         left = self._beside_equal(left)
+        for post in self._all_posts():
+            self._kept.loose_posts.extend(joining.part_repeats(post, self._kept))
         for post in pseudo:
             if post.effects and post.run:
                 post.run.posts.append(post)

@@ -9,6 +9,7 @@ from typing import Final
 
 from app.incidents import records as k
 from app.incidents.agreeing import agreeing
+from app.incidents.kept import Kept
 from app.incidents.matching import IMPOSSIBLE, Matcher, cheapest
 from app.incidents.model import SECOND, Effect, Post, Run, only_reads
 from app.incidents.records import NO_ANSWER, Record
@@ -201,6 +202,27 @@ def _give_all(pairs: list[tuple[Effect, Post]], matcher: Matcher) -> None:
     for effect, post in agreeing(pairs, matcher, _cost):
         matcher.link(effect, post)
         post.fingerprint = post.fingerprint or effect.rec.fingerprint
+
+
+def part_repeats(post: Post, kept: Kept) -> Iterable[Post]:
+    """Yield requests that equal lines of the log tell of, given the effects that are one too many for the first.
+
+    Two files may hold equal lines, and one file whose times are whole seconds; a file given twice says nothing new.
+    """
+    for record in post.repeats:
+        if len(post.effects) < 2 or kept.copies(record.source, post.rec.source):
+            continue
+        post.doubled = True
+        if record.source == post.rec.source and record.at % SECOND:
+            continue
+        other = Post(record)
+        other.run, other.call, other.fingerprint = post.run, post.call, post.fingerprint
+        effect = max(post.effects, key=kept.matcher.at)
+        post.effects.remove(effect)
+        kept.matcher.link(effect, other)
+        if other.run is not None:
+            other.run.posts.append(other)
+        yield other
 
 
 def _chunks(effects: list[Effect], posts: list[Post], matcher: Matcher) -> Iterable[tuple[list[Effect], list[Post]]]:

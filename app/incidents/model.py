@@ -49,7 +49,10 @@ class Run:
 class Post:
     """One request: a line of the gateway, or (`pseudo`) a dispatch whose request no gateway log shows."""
 
-    __slots__ = ("answered_by", "by_time", "call", "effects", "end", "fingerprint", "pseudo", "rec", "run", "tool")
+    __slots__ = (
+        "answered_by", "by_time", "call", "doubled", "effects", "end", "fingerprint", "pseudo", "rec", "repeats",
+        "run", "tool",
+    )  # fmt: skip
 
     def __init__(self, rec: Record, pseudo: bool = False) -> None:
         """Take it from its record; the end is the start where no duration is known."""
@@ -63,6 +66,10 @@ class Post:
         self.pseudo = pseudo
         self.by_time = False
         """Its run is known from its time, from its effect or from part of an id: not surely."""
+        self.repeats: tuple[Record, ...] = ()
+        """Equal lines of gateway logs: other requests, or this one logged or given again."""
+        self.doubled = False
+        """It has effects for more requests than one, and an equal line that may be another."""
         self.answered_by: int | None = None
         """Of a stand-in: when its result was normalized, by the coordinator's clock."""
 

@@ -128,6 +128,7 @@ class Sweep:
     def _post(self, record: Record) -> None:
         if record.fingerprint is not None and len(record.fingerprint) < self._prefix:
             record = record._replace(fingerprint=None)
+        self.kept.requests[record.source] += 1
         post = Post(record if record.status is not None else record._replace(tool=None))
         run_id = record.run
         if run_id is None or (run_id not in self._runs and (record.corr or record.thread or record.call)):
@@ -138,7 +139,9 @@ class Sweep:
     def _attach(self, post: Post, run: Run | None) -> None:
         """Put a request into its run and among those of like fingerprint."""
         if run is not None:
-            if any(_equal(other.rec, post.rec) for other in run.posts if other.rec.at == post.rec.at):
+            equal = next((p for p in run.posts if p.rec.at == post.rec.at and _equal(p.rec, post.rec)), None)
+            if equal is not None:
+                self._repeat(equal, post.rec)
                 return
             post.run = run
             run.posts.append(post)
@@ -153,6 +156,12 @@ class Sweep:
             self.kept.loose_posts.append(post)
         else:
             self._cluster(post.fingerprint, post.rec.at, post.end).posts.append(post)
+
+    def _repeat(self, post: Post, record: Record) -> None:
+        """Note an equal line: it is a request of its own where effects outnumber the others."""
+        one, other = sorted((post.rec.source, record.source))
+        self.kept.repeated[one, other] += 1
+        post.repeats += (record,)
 
     def _effect(self, record: Record) -> None:
         _, key, source = k.effect_words(record)

@@ -282,6 +282,11 @@ class Judge:
 
     def _finish(self, verdict: Verdict) -> Verdict:
         """Add what whole sources are missing, and hold `high` to what it means."""
+        if any(post.doubled for post in verdict.case.posts):
+            verdict.at_most(
+                Confidence.MEDIUM,
+                "What tells equal gateway lines apart: two requests in one moment look like one logged twice.",
+            )
         lacks = {
             "coordinator": "A coordinator log: dispatches and restarts are not known.",
             "gateway": "A gateway log: the requests themselves are not known.",

@@ -168,3 +168,29 @@ def test_a_cut_hash_of_the_audit_trail_does_not_make_two_requests_equal(tmp_path
         submitter=submitted("a") + submitted("b", "18"),
     )
     assert (causes(answer), kinds(answer)) == ([], [])
+
+
+TWO = tickets(("TCK-1", "16:05.250", "9b3f"), ("TCK-2", "16:05.800", "9b3f"))
+
+
+def test_two_equal_requests_of_one_second_in_one_log(tmp_path: Path) -> None:
+    gateway = post("a", "16:05", "200 0.3s", "9b3f") * 2
+    answer = explained(tmp_path, coordinator=turn("a"), gateway=gateway, audit=TWO, submitter=submitted("a"))
+    assert causes(answer) == [("redispatch", "medium", ["TCK-1", "TCK-2"])]
+    assert any("equal gateway lines" in missing for missing in answer.duplicates[0].missing)
+    assert len([m for m in answer.duplicates[0].timeline if m.source == "gateway"]) == 2
+
+
+def test_two_gateways_with_an_equal_request_in_one_millisecond(tmp_path: Path) -> None:
+    line = post("a", "16:05.200", "200 0.3s", "9b3f")
+    answer = explained(tmp_path, coordinator=turn("a"), gateway=[line, line], audit=TWO, submitter=submitted("a"))
+    assert causes(answer) == [("redispatch", "medium", ["TCK-1", "TCK-2"])]
+
+
+def test_a_gateway_log_given_twice_makes_no_second_request(tmp_path: Path) -> None:
+    log = post("b", "16:01.200", body="77aa") + post("a", "16:05.200", "200 0.7s", "9b3f")
+    for gateway in (log, [log, log]):
+        answer = explained(tmp_path, coordinator=turn("a"), gateway=gateway, audit=TWO, submitter=submitted("a"))
+        assert causes(answer) == [("external_duplicate", "medium", ["TCK-1", "TCK-2"])]
+    gateway = founding("gateway")
+    assert causes(founding_with(tmp_path, gateway=[gateway, gateway])) == [("redispatch", "high", BOTH)]

@@ -206,7 +206,7 @@ class _Core:
         missing = findings.Missing(self._survey, self._matcher)
         found: list[Finding] = []
         for run in self._runs.values():
-            found += findings.stalled(run, self._survey)
+            found += findings.stalled(run, self._survey, self._matcher)
             found += findings.orphans(run, self._survey)
             found += missing.of(run)
         found += findings.runless(self._posts_of_clusters(), self._survey)

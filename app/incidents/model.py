@@ -152,6 +152,8 @@ class Survey:
     last: int | None = None
     coordinator: Covered | None = None
     gateway: Covered | None = None
+    reach: dict[int, int] = field(default_factory=dict)
+    """The last moment of each coordinator and submitter log, by its own clock."""
     tools: Counter[str] = field(default_factory=Counter)
     gaps: Counter[str] = field(default_factory=Counter)
     """How often a source lacks a line that another source proves: its log is not whole."""
@@ -207,8 +209,10 @@ class Survey:
             self.gateway = _wider(self.gateway, record.at)
             self.tools[record.tool or ""] += 1
             self.posts_without_print += record.fingerprint is None
-        elif self.sources[record.source].name == "coordinator":
-            self.coordinator = _wider(self.coordinator, record.at)
+        else:
+            self.reach[record.source] = max(self.reach.get(record.source, record.at), record.at)
+            if self.sources[record.source].name == "coordinator":
+                self.coordinator = _wider(self.coordinator, record.at)
         if record.fingerprint is not None and kind in (k.EFFECT, k.POST):
             self.print_lengths[len(record.fingerprint)] += 1
 

@@ -339,7 +339,7 @@ class Sweep:
         """Tell whether a run needs no second look: it completed, each request answered and each effect there."""
         if run.status not in k.ENDED_WELL:
             unseen = run.status is None and not self._survey.has("coordinator")
-            return unseen and all(p.effects or not self._expects_effect(p) for p in run.posts)
+            return unseen and not _unsubmitted(run) and all(p.effects or not self._expects_effect(p) for p in run.posts)
         named = {post.call for post in run.posts}
         for record in run.records:
             if record.kind == k.DISPATCH and record.call not in named:
@@ -368,6 +368,13 @@ def _distance(run: Run, record: Record) -> tuple[int, int]:
 def _equal(one: Record, other: Record) -> bool:
     """Tell whether two records are one line, logged or given twice."""
     return one.kind == other.kind and one[4:] == other[4:]
+
+
+def _unsubmitted(run: Run) -> bool:
+    """Tell whether a submitter shows a result of the run that was refused, or never submitted."""
+    submits = {r.call for r in run.records if r.kind == k.SUBMIT}
+    results = {r.call for r in run.records if r.kind == k.NORMALIZE}
+    return not results <= submits or any(r.kind == k.SUBMIT_FAILED for r in run.records)
 
 
 def _shares_owner(cluster: Cluster) -> bool:

@@ -194,3 +194,47 @@ def test_a_gateway_log_given_twice_makes_no_second_request(tmp_path: Path) -> No
         assert causes(answer) == [("external_duplicate", "medium", ["TCK-1", "TCK-2"])]
     gateway = founding("gateway")
     assert causes(founding_with(tmp_path, gateway=[gateway, gateway])) == [("redispatch", "high", BOTH)]
+
+
+REFUSED = submitted("a").replace("submit_tool_outputs status=200", "submit_failed status=409")
+UNSUBMITTED = REFUSED.splitlines(keepends=True)[0] + submitted("b", "17")
+
+
+@pytest.mark.parametrize(
+    "logs",
+    [
+        {"submitter": REFUSED},
+        {"submitter": REFUSED, "gateway": post("a", body="9b3f"), "audit": tickets(("TCK-1", "16:07.000", "9b3f"))},
+        {"submitter": REFUSED, "coordinator": turn("a").split("2026-03-12T10:16:05")[0]},
+        {"submitter": UNSUBMITTED, "gateway": post("a", body="9b3f")},
+    ],
+    ids=["submitter alone", "no coordinator", "two lines of the coordinator lost", "nothing submitted"],
+)
+def test_a_stall_that_only_the_submitter_shows(logs: dict[str, str], tmp_path: Path) -> None:
+    answer = explained(tmp_path, **logs)
+    assert kinds(answer) == [("stalled", "run_a")]
+    said = "nothing was submitted" if logs["submitter"] is UNSUBMITTED else "The submit was refused"
+    assert said in answer.findings[0].because
+
+
+def test_no_stall_where_a_submit_may_be_yet_to_come_or_the_run_ended(tmp_path: Path) -> None:
+    begun = UNSUBMITTED.splitlines(keepends=True)[0]
+    assert not explained(tmp_path, submitter=begun, gateway=post("a", body="9b3f")).found
+    assert not explained(tmp_path, submitter=UNSUBMITTED, coordinator=turn("a")).found
+    assert not explained(tmp_path, submitter=REFUSED + submitted("a", normal="07.800", submit="07.900")).found
+
+
+def test_a_submit_of_no_call_does_not_settle_a_call_dispatched_after_it(tmp_path: Path) -> None:
+    second = turn("a", end="").splitlines(keepends=True)[2].replace("05.010", "07.800").replace("call_a", "call_z")
+    answer = explained(
+        tmp_path,
+        coordinator=turn("a", end="").replace("tool_calls=1", "tool_calls=2") + second,
+        gateway=post("a", body="9b3f") + post("a", "16:07.900", "- 3.0s", "77aa").replace("call_a", "call_z"),
+        submitter=submitted("a").replace(" tool_call_id=call_a", ""),
+    )
+    assert [(f.kind, f.tool_call_id) for f in answer.findings] == [("stalled", "call_z")]
+
+
+def test_a_stall_without_a_submitter_log_says_so(tmp_path: Path) -> None:
+    (found,) = explained(tmp_path, coordinator=turn("a", end=""), gateway=post("a", body="9b3f")).findings
+    assert "no submitter log is here" in found.because

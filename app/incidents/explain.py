@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Final
 
-from app.incidents import adopting, duplicates, findings, joining
+from app.incidents import adopting, duplicates, findings, joining, supposing
 from app.incidents.answer import Cause, Confidence, Duplicate, Explanation, Finding
 from app.incidents.duplicates import Case
 from app.incidents.kept import Kept
-from app.incidents.model import Effect, Post, Run, Survey, only_reads
+from app.incidents.model import Effect, Post, Run, Survey
 from app.incidents.records import Record, Source
 from app.incidents.sweep import Sweep
 from app.incidents.timeline import timeline
@@ -171,25 +171,14 @@ class _Core:
                 self._matcher.link(effect, best)
         return [effect for effect in left if effect.post is None]
 
-    def _suppose_effects(self) -> list[Effect]:
-        """Without an audit trail: what each answered request should have caused, to be called by no name."""
-        supposed = []
-        for post in {id(p): p for p in self._posts_of_clusters()}.values():
-            if post.outcome == "answered" and not only_reads(post.tool) and not post.effects:
-                effect = Effect(
-                    post.rec._replace(kind="effect", at=post.end, detail=None, extra="||", fingerprint=None)
-                )
-                self._matcher.link(effect, post)
-                supposed.append(effect)
-        return supposed
-
     def explanation(self) -> Explanation:
         """Put the answer together."""
         if self._survey.has("audit") or self._survey.kinds:
             nobodys = self._place_effects()
+            supposing.suppose_unread(self._all_posts(), self._survey, self._matcher)
             effects = [e for post in self._all_posts() for e in post.effects] + nobodys
         else:
-            nobodys, effects = [], self._suppose_effects()
+            nobodys, effects = [], supposing.suppose_all(self._all_posts(), self._matcher)
         judge = Judge(self._survey, self._matcher)
         found = []
         grouped: set[int] = set()
@@ -217,6 +206,10 @@ class _Core:
         case = verdict.case
         if not self._survey.has("audit") and not self._survey.kinds:
             verdict.at_most(Confidence.MEDIUM, "The effects: requests alone do not prove them.")
+        elif any(effect.supposed for effect in case.effects):
+            verdict.at_most(
+                Confidence.MEDIUM, "An entry of the audit trail that could not be read: it may be an effect."
+            )
         return Duplicate(
             fingerprint=case.fingerprint,
             tool=case.tool,

@@ -141,7 +141,8 @@ def orphans(run: Run, survey: Survey) -> Iterator[Finding]:
 
 def orphan(effect: Effect, run_id: str | None, call: str | None, because: str) -> Finding:
     """Return the finding for one effect."""
-    return Finding("orphan_effect", run_id, call, effect.rec.at, f"{effect.rec.detail} exists, but {because}.")
+    what = "A request was answered as if it had its effect" if effect.supposed else f"{effect.rec.detail} exists"
+    return Finding("orphan_effect", run_id, call, effect.rec.at, f"{what}, but {because}.")
 
 
 def _known(run: Run, survey: Survey) -> bool:

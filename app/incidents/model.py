@@ -119,6 +119,11 @@ class Effect:
         """No request is logged for it, and an equal effect came before: the last to be given a dispatch."""
 
     @property
+    def supposed(self) -> bool:
+        """Whether no audit trail shows it: a request was answered as if it had happened."""
+        return self.rec.detail is None
+
+    @property
     def kind(self) -> str:
         """What it is: its event, ``ticket.created``."""
         return k.effect_words(self.rec)[0]

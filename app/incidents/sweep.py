@@ -42,6 +42,7 @@ class Sweep:
         self._seen_effects: dict[tuple[str, str], int] = {}
         self._until_tick = _TICK
         self._prefix = survey.prefix
+        self._unread = any(source.unread_at for source in survey.sources if source.name == "audit")
         self._loose = survey.effects_without_print() > 0
         survey.posts_without_print += survey.short_prints()
 
@@ -323,7 +324,7 @@ class Sweep:
             if self._survey.posts_without_print:
                 left += matcher.unlink_doubtful(cluster.effects)
             self.kept.loose_effects += left
-            if left or self._near_loose() or not self._audited() or _shares_owner(cluster):
+            if left or self._near_loose() or not self._audited() or self._unread or _shares_owner(cluster):
                 self.kept.clusters.append(cluster)
             for post in cluster.posts:
                 self._settle(post)

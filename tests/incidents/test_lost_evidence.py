@@ -238,3 +238,29 @@ def test_a_submit_of_no_call_does_not_settle_a_call_dispatched_after_it(tmp_path
 def test_a_stall_without_a_submitter_log_says_so(tmp_path: Path) -> None:
     (found,) = explained(tmp_path, coordinator=turn("a", end=""), gateway=post("a", body="9b3f")).findings
     assert "no submitter log is here" in found.because
+
+
+@pytest.mark.parametrize("cut", [95, 120, 150])
+def test_an_audit_trail_cut_before_the_time_of_an_effect(cut: int, tmp_path: Path) -> None:
+    answer = founding_with(tmp_path, audit=founding("audit")[:-cut])
+    assert causes(answer) == [("redispatch", "medium", BOTH[:1])]
+    assert any("could not be read" in missing for missing in answer.duplicates[0].missing)
+    because = {out.cause.value: out.because for out in answer.duplicates[0].ruled_out}
+    assert "for 2 effects" not in because["external_duplicate"]
+
+
+def test_an_unread_entry_stands_for_the_effect_of_a_second_run(tmp_path: Path) -> None:
+    second = [text.replace("thr_b", "thr_a").replace("16:0", "16:3") for text in (turn("b"), post("b", body="9b3f"))]
+    audit = tickets(("TCK-1", "16:07.000", "9b3f"), ("TCK-2", "16:37.000", "9b3f"))
+    logs = {"coordinator": turn("a") + second[0], "gateway": post("a", body="9b3f") + second[1]}
+    logs["submitter"] = submitted("a") + submitted("b", normal="37.300", submit="37.500")
+    whole = explained(tmp_path, **logs, audit=audit)
+    assert causes(whole) == [("client_resubmission", "high", ["TCK-1", "TCK-2"])]
+    cut = explained(tmp_path, **logs, audit=audit[: audit.index("16:37")])
+    assert causes(cut) == [("client_resubmission", "medium", ["TCK-1"])]
+
+
+def test_without_an_audit_trail_no_effect_is_said_to_be_seen(tmp_path: Path) -> None:
+    logs = {name: founding(name) for name in ("coordinator", "gateway", "submitter")}
+    (duplicate,) = explained(tmp_path, **logs).duplicates
+    assert all("effects: each" not in out.because for out in duplicate.ruled_out)

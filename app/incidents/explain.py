@@ -242,6 +242,8 @@ class _Core:
     def _notes(self) -> list[str]:
         notes = []
         for source in self._survey.sources:
+            if source.unread and not source.records:
+                notes.append(f"No line of {source.name} ({source.file}) could be read: the answer is without it.")
             if source.offset_s:
                 ahead = "ahead of" if source.offset_s > 0 else "behind"
                 notes.append(

@@ -215,7 +215,8 @@ class Survey:
             self.tools[record.tool or ""] += 1
             self.posts_without_print += record.fingerprint is None
         else:
-            self.reach[record.source] = max(self.reach.get(record.source, record.at), record.at)
+            if record.at > self.reach.get(record.source, 0):
+                self.reach[record.source] = record.at
             if self.sources[record.source].name == "coordinator":
                 self.coordinator = _wider(self.coordinator, record.at)
         if record.fingerprint is not None and kind in (k.EFFECT, k.POST):

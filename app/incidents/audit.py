@@ -40,8 +40,11 @@ def read_audit(source: Source, index: int, line: int, value: dict[str, Any] | Br
     """Return the effect that one object of an audit trail tells of, or count why it tells of none."""
     near = source.last
     if isinstance(value, Broken):
-        source.miss(line, f"{value.why}; used as far as it goes" if _salvage(value) else value.why, near)
         fields = _salvage(value)
+        if fields:
+            source.miss(line, f"{value.why}; used as far as it goes")
+        else:
+            source.miss(line, value.why, near)
         return _effect(index, line, fields) if fields else None
     record = _effect(index, line, value)
     if isinstance(record, str):

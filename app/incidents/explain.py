@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Final
 
-from app.incidents import duplicates, findings, joining
+from app.incidents import adopting, duplicates, findings, joining, supposing
 from app.incidents.answer import Cause, Confidence, Duplicate, Explanation, Finding
 from app.incidents.duplicates import Case
 from app.incidents.kept import Kept
-from app.incidents.model import Effect, Post, Run, Survey, only_reads
+from app.incidents.model import Effect, Post, Run, Survey
 from app.incidents.records import Record, Source
 from app.incidents.sweep import Sweep
 from app.incidents.timeline import timeline
@@ -104,6 +104,7 @@ class _Core:
             if post.run is not None:
                 parts.setdefault(post.run.id, {})[id(post.run)] = post.run
         runs = {run_id: joining.merge_runs(list(found.values())) for run_id, found in parts.items()}
+        adopting.join_cut(runs, {id(p): p for p in self._posts_of_clusters()}.values())
         for run in runs.values():
             joining.mend_calls(run)
         return runs
@@ -113,18 +114,26 @@ class _Core:
             yield from cluster.posts
         yield from self._kept.loose_posts
 
+    def _all_posts(self) -> list[Post]:
+        """Return every request, whether or not its run is known."""
+        of_runs = [post for run in self._runs.values() for post in run.posts]
+        return list({id(post): post for post in [*self._posts_of_clusters(), *of_runs]}.values())
+
     def _place_effects(self) -> list[Effect]:
         """Give every effect a request where one fits; return those that none fits."""
         pseudo = [post for run in self._runs.values() for post in joining.pseudo_posts(run, self._matcher)]
-        joining.adopt_nameless(self._kept, pseudo)
-        free = {id(p): p for p in self._posts_of_clusters() if not p.effects}
-        free |= {id(p): p for run in self._runs.values() for p in run.posts if not p.effects}
-        left = joining.place_effects(self._kept.loose_effects, list(free.values()) + pseudo, self._matcher)
+        adopting.adopt_nameless(self._kept, pseudo)
+        free = [post for post in self._all_posts() if not post.effects]
+        left = joining.place_effects(self._kept.loose_effects, free + pseudo, self._matcher)
         left = self._beside_pseudo(left, pseudo)
         left = self._second_of_one(left)
+        left = self._beside_equal(left)
+        for post in self._all_posts():
+            self._kept.loose_posts.extend(joining.part_repeats(post, self._kept))
         for post in pseudo:
             if post.effects and post.run:
                 post.run.posts.append(post)
+        adopting.adopt_by_effect(self._kept, self._runs.values(), self._window_us)
         return left
 
     def _beside_pseudo(self, left: list[Effect], pseudo: list[Post]) -> list[Effect]:
@@ -147,26 +156,29 @@ class _Core:
                     self._matcher.link(effect, best)
         return [effect for effect in left if effect.post is None]
 
-    def _suppose_effects(self) -> list[Effect]:
-        """Without an audit trail: what each answered request should have caused, to be called by no name."""
-        supposed = []
-        for post in {id(p): p for p in self._posts_of_clusters()}.values():
-            if post.outcome == "answered" and not only_reads(post.tool) and not post.effects:
-                effect = Effect(
-                    post.rec._replace(kind="effect", at=post.end, detail=None, extra="||", fingerprint=None)
-                )
-                self._matcher.link(effect, post)
-                supposed.append(effect)
-        return supposed
+    def _beside_equal(self, left: list[Effect]) -> list[Effect]:
+        """Join an effect to the request without a hash that made its equal, as one with a hash would have both."""
+        digits = self._survey.prefix
+        made: dict[tuple[str, str], list[Post]] = {}
+        for post in self._all_posts() if left else ():
+            for other in post.effects:
+                if other.rec.fingerprint is not None:
+                    made.setdefault((other.kind, other.rec.fingerprint[:digits]), []).append(post)
+        for effect in left:
+            equals = made.get((effect.kind, (effect.rec.fingerprint or "")[:digits]), [])
+            best = self._matcher.nearest(effect, equals)
+            if best is not None:
+                self._matcher.link(effect, best)
+        return [effect for effect in left if effect.post is None]
 
     def explanation(self) -> Explanation:
         """Put the answer together."""
         if self._survey.has("audit") or self._survey.kinds:
             nobodys = self._place_effects()
-            effects = [e for post in self._posts_of_clusters() for e in post.effects] + nobodys
-            effects += [e for run in self._runs.values() for post in run.posts for e in post.effects]
+            supposing.suppose_unread(self._all_posts(), self._survey, self._matcher)
+            effects = [e for post in self._all_posts() for e in post.effects] + nobodys
         else:
-            nobodys, effects = [], self._suppose_effects()
+            nobodys, effects = [], supposing.suppose_all(self._all_posts(), self._matcher)
         judge = Judge(self._survey, self._matcher)
         found = []
         grouped: set[int] = set()
@@ -183,7 +195,7 @@ class _Core:
         missing = findings.Missing(self._survey, self._matcher)
         found: list[Finding] = []
         for run in self._runs.values():
-            found += findings.stalled(run, self._survey)
+            found += findings.stalled(run, self._survey, self._matcher)
             found += findings.orphans(run, self._survey)
             found += missing.of(run)
         found += findings.runless(self._posts_of_clusters(), self._survey)
@@ -194,6 +206,10 @@ class _Core:
         case = verdict.case
         if not self._survey.has("audit") and not self._survey.kinds:
             verdict.at_most(Confidence.MEDIUM, "The effects: requests alone do not prove them.")
+        elif any(effect.supposed for effect in case.effects):
+            verdict.at_most(
+                Confidence.MEDIUM, "An entry of the audit trail that could not be read: it may be an effect."
+            )
         return Duplicate(
             fingerprint=case.fingerprint,
             tool=case.tool,
@@ -226,6 +242,8 @@ class _Core:
     def _notes(self) -> list[str]:
         notes = []
         for source in self._survey.sources:
+            if source.unread and not source.records:
+                notes.append(f"No line of {source.name} ({source.file}) could be read: the answer is without it.")
             if source.offset_s:
                 ahead = "ahead of" if source.offset_s > 0 else "behind"
                 notes.append(

@@ -23,9 +23,11 @@ from app.incidents.records import Record, effect_words
 from app.incidents.steps import clock
 
 _EDGE_US: Final = 60 * SECOND
+_SOON_US: Final = 10 * SECOND
+"""A submit follows its result sooner than this."""
 
 
-def stalled(run: Run, survey: Survey) -> Iterator[Finding]:
+def stalled(run: Run, survey: Survey, matcher: Matcher) -> Iterator[Finding]:
     """Yield where a run stands still at `requires_action`; one that ended says why it expired, or nothing."""
     statuses = sorted(run.of(k.STATUS), key=lambda r: r.at)
     current = [r for r in statuses if r.status != "expired"] if _expired_idle(run) else statuses
@@ -35,12 +37,28 @@ def stalled(run: Run, survey: Survey) -> Iterator[Finding]:
     sent = max((r.at for r in run.of(k.DISPATCH)), default=0)
     if last is not None and last.status != "requires_action":
         if sent <= last.at or last.status in k.TERMINAL or run.of(k.SUBMIT):
+            yield from _unsubmitted(run, last, survey, matcher)
             return
         last = None
-    since = last.at if last else sent
     if last is None and not run.of(k.DISPATCH):
+        yield from _unsubmitted(run, None, survey, matcher)
         return
-    yield from _stalled_calls(run, since, survey)
+    yield from _stalled_calls(run, last.at if last else sent, survey, matcher)
+
+
+def _unsubmitted(run: Run, last: Record | None, survey: Survey, matcher: Matcher) -> Iterator[Finding]:
+    """Yield the calls that a submitter alone shows to stand still, unless a later status shows that the run went on."""
+    if run.status in k.TERMINAL:
+        return
+    calls: list[str | None] = [*run.calls()] or [None]
+    for call in calls:
+        shown = run.of(k.SUBMIT_FAILED, call)
+        shown += [r for r in run.of(k.NORMALIZE, call) if survey.reach.get(r.source, 0) - r.at > _SOON_US]
+        at = max((matcher.true(r.source, r.at) for r in shown), default=None)
+        if at is not None and (last is None or at > matcher.true(last.source, last.at)):
+            found = _stalled_call(run, call, survey, matcher)
+            if found is not None:
+                yield found
 
 
 def _expired_idle(run: Run) -> bool:
@@ -48,7 +66,7 @@ def _expired_idle(run: Run) -> bool:
     return run.status == "expired" and not any(p.effects for p in run.posts)
 
 
-def _stalled_calls(run: Run, since: int, survey: Survey) -> Iterator[Finding]:
+def _stalled_calls(run: Run, since: int, survey: Survey, matcher: Matcher) -> Iterator[Finding]:
     rounds = sorted((r for r in run.of(k.STATUS) if r.status == "requires_action"), key=lambda r: r.at)
     dispatched = [r for r in run.of(k.DISPATCH) if r.at >= since - SECOND or len(rounds) <= 1]
     posts = [p for p in run.posts if p.rec.at >= since - 10 * SECOND or len(rounds) <= 1]
@@ -57,7 +75,7 @@ def _stalled_calls(run: Run, since: int, survey: Survey) -> Iterator[Finding]:
     if not calls:
         yield Finding("stalled", run.id, None, since, "requires_action, and no tool was dispatched.")
         return
-    found = [f for call in calls if (f := _stalled_call(run, call, survey)) is not None]
+    found = [f for call in calls if (f := _stalled_call(run, call, survey, matcher)) is not None]
     yield from found
     if wanted is not None and len(calls) < wanted:
         because = f"requires_action with {wanted} tool calls, of which {len(calls)} dispatched."
@@ -72,9 +90,17 @@ def _tool_calls(record: Record) -> int | None:
     return None
 
 
-def _stalled_call(run: Run, call: str | None, survey: Survey) -> Finding | None:
+def _since_dispatch(run: Run, kind: str, call: str | None, matcher: Matcher) -> list[Record]:
+    """Return a call's records of one kind; where a run has several calls, those of no call only after its dispatch."""
+    sent = [matcher.true(r.source, r.at) for r in run.of(k.DISPATCH, call) if r.call is not None]
+    if call is None or not sent or len(run.calls()) < 2:
+        return run.of(kind, call)
+    return [r for r in run.of(kind, call) if r.call is not None or matcher.true(r.source, r.at) >= min(sent)]
+
+
+def _stalled_call(run: Run, call: str | None, survey: Survey, matcher: Matcher) -> Finding | None:
     """Return at which step a call of a waiting run stopped, or None when its output was accepted."""
-    last = {kind: max((r.at for r in run.of(kind, call)), default=None) for kind in
+    last = {kind: max((r.at for r in _since_dispatch(run, kind, call, matcher)), default=None) for kind in
             (k.DISPATCH, k.NORMALIZE, k.SUBMIT, k.SUBMIT_FAILED)}  # fmt: skip
     refused, submitted = last[k.SUBMIT_FAILED], last[k.SUBMIT]
     if submitted is not None and (refused is None or submitted > refused):
@@ -87,7 +113,10 @@ def _stalled_call(run: Run, call: str | None, survey: Survey) -> Finding | None:
     if done is not None or answered:
         at = done if done is not None else max(p.end for p in answered)
         how = "its result was normalized" if done is not None else f"the gateway logs {answered[-1].rec.status}"
-        return Finding("stalled", run.id, call, at, f"The tool completed ({how}), but nothing was submitted.")
+        known = done is not None or survey.has("submitter")
+        what = "but nothing was submitted" if known else "and no submitter log is here that shows a submit"
+        what += "" if survey.has("coordinator") else "; no coordinator log shows whether the run ended"
+        return Finding("stalled", run.id, call, at, f"The tool completed ({how}), {what}.")
     posts = [p for p in run.posts if p.call == call]
     sent = last[k.DISPATCH]
     begun = sent if sent is not None else max((p.rec.at for p in posts), default=run.last)
@@ -112,7 +141,8 @@ def orphans(run: Run, survey: Survey) -> Iterator[Finding]:
 
 def orphan(effect: Effect, run_id: str | None, call: str | None, because: str) -> Finding:
     """Return the finding for one effect."""
-    return Finding("orphan_effect", run_id, call, effect.rec.at, f"{effect.rec.detail} exists, but {because}.")
+    what = "A request was answered as if it had its effect" if effect.supposed else f"{effect.rec.detail} exists"
+    return Finding("orphan_effect", run_id, call, effect.rec.at, f"{what}, but {because}.")
 
 
 def _known(run: Run, survey: Survey) -> bool:
@@ -145,7 +175,8 @@ class Missing:
             if any(p.effects for p in posts):
                 continue
             answered = [p for p in posts if p.outcome == "answered" and not p.pseudo]
-            normal = run.of(k.NORMALIZE, call)
+            failed = any(p.outcome in ("failed", "refused") for p in posts)  # then it is the error that was normalized
+            normal = [] if failed else run.of(k.NORMALIZE, call)
             tool = next((p.tool for p in posts if p.tool), None)
             tool = tool or next((r.tool for r in run.of(k.DISPATCH, call) if r.tool), None)
             if (answered or normal) and tool is not None and self._covered(tool, self._when(answered, normal)):

@@ -77,15 +77,14 @@ def _read_all(
 
 
 def _refuse_unusable(sources: list[Source]) -> None:
-    """Raise where no file of a source has a line that can be read, though it has lines, or all files are empty."""
-    for name in dict.fromkeys(source.name for source in sources):
-        same = [source for source in sources if source.name == name]
-        unread = next((source for source in same if source.unread), None)
-        if unread is not None and not any(source.records for source in same):
-            reason, line = next(iter(unread.unread_lines.items()))
-            raise UnusableInputError(unread.file, line, reason)
-    if sources and not any(source.records or source.explicit_empty for source in sources):
-        raise UnusableInputError(sources[0].file, 1, "no record in any of the files")
+    """Raise where nothing can be read in any file; one bad file among good ones is told of and stops nothing."""
+    if not sources or any(source.records or source.explicit_empty for source in sources):
+        return
+    for source in sources:
+        if source.unread:
+            reason, line = next(iter(source.unread_lines.items()))
+            raise UnusableInputError(source.file, line, reason)
+    raise UnusableInputError(sources[0].file, 1, "no record in any of the files")
 
 
 def _read(source: Source, index: int, days: Days, progress: Progress | None) -> Iterator[Record]:

@@ -1,4 +1,4 @@
-"""Joins what the sweep kept: requests without ids to runs, effects without fingerprints to requests."""
+"""Joins what the sweep kept: the parts of a run, dispatches to requests, effects without fingerprints to requests."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from itertools import pairwise
 from typing import Final
 
 from app.incidents import records as k
+from app.incidents.agreeing import agreeing
 from app.incidents.kept import Kept
 from app.incidents.matching import IMPOSSIBLE, Matcher, cheapest
 from app.incidents.model import SECOND, Effect, Post, Run, only_reads
-from app.incidents.records import Record, same_fingerprint
+from app.incidents.records import NO_ANSWER, Record
 
 _APART_US: Final = 75 * SECOND
 _FAR_US: Final = 12 * SECOND
@@ -125,39 +126,6 @@ def unanswered(dispatches: list[Record], posts: list[Post], matcher: Matcher) ->
     return sorted(sorted(dispatches, key=distance)[-spare:], key=lambda r: r.at)
 
 
-def adopt_nameless(kept: Kept, pseudo: list[Post]) -> None:
-    """Give requests without any id to a dispatch that waits for one, else to the one owner of equal requests."""
-    for cluster in kept.clusters:
-        for post in cluster.posts:
-            if post.run is None and post.thread is None and post.corr is None:
-                _adopt(kept.matcher, post, cluster.posts, pseudo)
-
-
-def _adopt(matcher: Matcher, post: Post, equals: list[Post], pseudo: list[Post]) -> None:
-    start = matcher.start(post)
-    waiting = [
-        p for p in pseudo
-        if p.run and (p.tool in (post.tool, None) or post.tool is None)
-        and -2 * SECOND <= start - matcher.start(p) <= 30 * SECOND
-        and (p.fingerprint is None or same_fingerprint(p.fingerprint, post.fingerprint))
-    ]  # fmt: skip
-    if post.call is not None:
-        waiting = [p for p in waiting if p.call == post.call]
-    if waiting:
-        best = min(waiting, key=lambda p: abs(start - matcher.start(p)))
-        pseudo.remove(best)
-        post.run, post.call = best.run, best.call
-    else:
-        same = [p for p in equals if p.run and same_fingerprint(p.fingerprint, post.fingerprint)]
-        if len({p.run.id for p in same if p.run}) != 1:
-            return
-        post.run = same[0].run
-        post.call = post.call or (same[0].call if len({p.call for p in same}) == 1 else None)
-    post.by_time = True
-    if post.run is not None:
-        post.run.posts.append(post)
-
-
 def place_effects(effects: list[Effect], posts: list[Post], matcher: Matcher) -> list[Effect]:
     """Give effects that no fingerprint placed to requests that have none; return those that nothing takes."""
     left: list[Effect] = []
@@ -186,14 +154,21 @@ def _cost(effect: Effect, post: Post, matcher: Matcher) -> float:
         return cost
     if post.pseudo and post.answered_by is not None and matcher.at(effect) <= matcher.end(post) + SECOND:
         return cost  # its result was normalized, so it had an effect, and no request shows another
+    if back.effects and _within(effect, post, matcher) and not _within(effect, back, matcher):
+        return cost  # it happened while this request ran, and the other, which did not run then, has an effect
     return cost if cost + _ELSEWHERE_S < matcher.cost(effect, back) else IMPOSSIBLE
+
+
+def _within(effect: Effect, post: Post, matcher: Matcher) -> bool:
+    """Tell whether an effect happened while a logged request ran; one of unknown end may have run for a while."""
+    lasted = _FAR_US if post.rec.duration == NO_ANSWER else post.rounding_us
+    return not post.pseudo and matcher.start(post) <= matcher.at(effect) <= matcher.end(post) + lasted
 
 
 def _assign_few(effects: list[Effect], posts: list[Post], matcher: Matcher) -> list[Effect]:
     costs = [[_cost(effect, post, matcher) for post in posts] for effect in effects]
-    for row, column in cheapest(costs, len(posts)).items():
-        if costs[row][column] < IMPOSSIBLE:
-            _give(effects[row], posts[column], matcher)
+    chosen = [(r, c) for r, c in cheapest(costs, len(posts)).items() if costs[r][c] < IMPOSSIBLE]
+    _give_all([(effects[row], posts[column]) for row, column in chosen], matcher)
     return [effect for effect in effects if effect.post is None]
 
 
@@ -214,16 +189,40 @@ def _cheapest_first(
     effects: list[Effect], pairs: list[tuple[float, int, int, Effect, Post]], matcher: Matcher
 ) -> list[Effect]:
     taken: set[int] = set()
+    chosen = []
     for _, _, _, effect, post in sorted(pairs, key=lambda pair: pair[:3]):
-        if effect.post is None and id(post) not in taken:
-            taken.add(id(post))
-            _give(effect, post, matcher)
+        if id(effect) not in taken and id(post) not in taken:
+            taken |= {id(effect), id(post)}
+            chosen.append((effect, post))
+    _give_all(chosen, matcher)
     return [effect for effect in effects if effect.post is None]
 
 
-def _give(effect: Effect, post: Post, matcher: Matcher) -> None:
-    matcher.link(effect, post)
-    post.fingerprint = post.fingerprint or effect.rec.fingerprint
+def _give_all(pairs: list[tuple[Effect, Post]], matcher: Matcher) -> None:
+    for effect, post in agreeing(pairs, matcher, _cost):
+        matcher.link(effect, post)
+        post.fingerprint = post.fingerprint or effect.rec.fingerprint
+
+
+def part_repeats(post: Post, kept: Kept) -> Iterable[Post]:
+    """Yield requests that equal lines of the log tell of, given the effects that are one too many for the first.
+
+    Two files may hold equal lines, and one file whose times are whole seconds; a file given twice says nothing new.
+    """
+    for record in post.repeats:
+        if len(post.effects) < 2 or kept.copies(record.source, post.rec.source):
+            continue
+        post.doubled = True
+        if record.source == post.rec.source and record.at % SECOND:
+            continue
+        other = Post(record)
+        other.run, other.call, other.fingerprint = post.run, post.call, post.fingerprint
+        effect = max(post.effects, key=kept.matcher.at)
+        post.effects.remove(effect)
+        kept.matcher.link(effect, other)
+        if other.run is not None:
+            other.run.posts.append(other)
+        yield other
 
 
 def _chunks(effects: list[Effect], posts: list[Post], matcher: Matcher) -> Iterable[tuple[list[Effect], list[Post]]]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 LARGEST_OBJECT: Final = 4 << 20
 _NEXT_OBJECT: Final = re.compile(r"\n[ \t\[,]*(?=\{)|(?<=[}\]]),\s*(?=\{)")
 _BETWEEN: Final = re.compile(r"[\s,\[\]\x1e\x00]*")
+_AFTER_VALUE: Final = re.compile(r"[ \t]*(?:[,\]\n]|\Z)")
 _decode: Final = json.JSONDecoder().raw_decode
 
 
@@ -68,7 +69,7 @@ class JsonStream:
         """Go through the text to its end."""
         while self._skip_between():
             if self._text[self._at] != "{":
-                yield self._here(), self._broken("neither a JSON object nor a list of them")
+                yield self._here(), self._stray("neither a JSON object nor a list of them")
                 continue
             try:
                 value, end = _decode(self._text, self._at)
@@ -89,6 +90,31 @@ class JsonStream:
             return False
         at_end = error.pos >= len(self._text) - 12
         return at_end or (error.msg.startswith("Unterminated string") and "\n" not in self._text[error.pos :])
+
+    def _stray(self, why: str) -> Broken:
+        """Skip one value that is no object, or else what is left of the line; return what was skipped."""
+        while (end := self._end_of_stray()) < 0:
+            if len(self._text) - self._at > LARGEST_OBJECT:
+                self._here()
+                self._at = len(self._text) - 4096
+            self._more()
+        text = self._text[self._at : min(end, self._at + 4096)]
+        self._at = end
+        return Broken(why, text)
+
+    def _end_of_stray(self) -> int:
+        """Return where a value that is no object ends, or its line; -1 where the text goes on."""
+        try:
+            end = _decode(self._text, self._at)[1]
+        except (json.JSONDecodeError, RecursionError):
+            end = -1
+        if end >= 0 and _AFTER_VALUE.match(self._text, end) and (self._ended or end < len(self._text)):
+            return end
+        after = [
+            self._text.find("\n", self._at),
+            *(m.end() for m in [_NEXT_OBJECT.search(self._text, self._at + 1)] if m),
+        ]
+        return min((end for end in after if end >= 0), default=len(self._text) if self._ended else -1)
 
     def _broken(self, why: str) -> Broken:
         """Skip to where the next object may begin, and return what was skipped."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
 
 from app.incidents.matching import Matcher
@@ -33,3 +33,14 @@ class Kept:
     loose_posts: list[Post] = field(default_factory=list)
     context: deque[Record] = field(default_factory=lambda: deque(maxlen=100_000))
     satisfied: bool = True
+    requests: Counter[int] = field(default_factory=Counter)
+    """How many requests each file has."""
+    repeated: Counter[tuple[int, int]] = field(default_factory=Counter)
+    """How many requests two files both have, to the last digit."""
+
+    def copies(self, one: int, other: int) -> bool:
+        """Tell whether one gateway log is the other, given twice, as far as its requests show."""
+        if self.survey.sources[one].file == self.survey.sources[other].file and one != other:
+            return True
+        shared = self.repeated[min(one, other), max(one, other)]
+        return one != other and shared > 1 and shared >= min(self.requests[one], self.requests[other])

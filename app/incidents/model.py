@@ -49,7 +49,10 @@ class Run:
 class Post:
     """One request: a line of the gateway, or (`pseudo`) a dispatch whose request no gateway log shows."""
 
-    __slots__ = ("answered_by", "by_time", "call", "effects", "end", "fingerprint", "pseudo", "rec", "run", "tool")
+    __slots__ = (
+        "answered_by", "by_time", "call", "doubled", "effects", "end", "fingerprint", "pseudo", "rec", "repeats",
+        "run", "tool",
+    )  # fmt: skip
 
     def __init__(self, rec: Record, pseudo: bool = False) -> None:
         """Take it from its record; the end is the start where no duration is known."""
@@ -62,6 +65,11 @@ class Post:
         self.effects: list[Effect] = []
         self.pseudo = pseudo
         self.by_time = False
+        """Its run is known from its time, from its effect or from part of an id: not surely."""
+        self.repeats: tuple[Record, ...] = ()
+        """Equal lines of gateway logs: other requests, or this one logged or given again."""
+        self.doubled = False
+        """It has effects for more requests than one, and an equal line that may be another."""
         self.answered_by: int | None = None
         """Of a stand-in: when its result was normalized, by the coordinator's clock."""
 
@@ -111,6 +119,11 @@ class Effect:
         """No request is logged for it, and an equal effect came before: the last to be given a dispatch."""
 
     @property
+    def supposed(self) -> bool:
+        """Whether no audit trail shows it: a request was answered as if it had happened."""
+        return self.rec.detail is None
+
+    @property
     def kind(self) -> str:
         """What it is: its event, ``ticket.created``."""
         return k.effect_words(self.rec)[0]
@@ -144,6 +157,8 @@ class Survey:
     last: int | None = None
     coordinator: Covered | None = None
     gateway: Covered | None = None
+    reach: dict[int, int] = field(default_factory=dict)
+    """The last moment of each coordinator and submitter log, by its own clock."""
     tools: Counter[str] = field(default_factory=Counter)
     gaps: Counter[str] = field(default_factory=Counter)
     """How often a source lacks a line that another source proves: its log is not whole."""
@@ -199,8 +214,11 @@ class Survey:
             self.gateway = _wider(self.gateway, record.at)
             self.tools[record.tool or ""] += 1
             self.posts_without_print += record.fingerprint is None
-        elif self.sources[record.source].name == "coordinator":
-            self.coordinator = _wider(self.coordinator, record.at)
+        else:
+            if record.at > self.reach.get(record.source, 0):
+                self.reach[record.source] = record.at
+            if self.sources[record.source].name == "coordinator":
+                self.coordinator = _wider(self.coordinator, record.at)
         if record.fingerprint is not None and kind in (k.EFFECT, k.POST):
             self.print_lengths[len(record.fingerprint)] += 1
 

@@ -16,11 +16,11 @@ Progress = Callable[[int], None]
 
 
 class UnusableInputError(Exception):
-    """{file}: line {line}: {wrong}"""
+    """{file}: line {line}: {wrong}; without a line where the file itself is what is wrong"""
 
     def __init__(self, file: str, line: int, wrong: str) -> None:
-        """Say which file, which line, and what is wrong with it."""
-        super().__init__(f"{file}: line {line}: {wrong}")
+        """Say which file, which line (0 is none), and what is wrong with it."""
+        super().__init__(f"{file}: line {line}: {wrong}" if line else f"{file}: {wrong}")
         self.file, self.line, self.wrong = file, line, wrong
 
 

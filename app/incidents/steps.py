@@ -29,7 +29,7 @@ class Step:
 
 def clock(at_us: int) -> str:
     """Write a time of day as the logs do: ``10:16:07.982``."""
-    return iso(at_us)[11:-1]
+    return iso(at_us).rpartition("T")[2][:-1]
 
 
 def unread_near(survey: Survey, name: str, posts: list[Post]) -> bool:

@@ -42,6 +42,7 @@ class Sweep:
         self._seen_effects: dict[tuple[str, str], int] = {}
         self._until_tick = _TICK
         self._prefix = survey.prefix
+        self._unread = any(source.unread_at for source in survey.sources if source.name == "audit")
         self._loose = survey.effects_without_print() > 0
         survey.posts_without_print += survey.short_prints()
 
@@ -128,6 +129,7 @@ class Sweep:
     def _post(self, record: Record) -> None:
         if record.fingerprint is not None and len(record.fingerprint) < self._prefix:
             record = record._replace(fingerprint=None)
+        self.kept.requests[record.source] += 1
         post = Post(record if record.status is not None else record._replace(tool=None))
         run_id = record.run
         if run_id is None or (run_id not in self._runs and (record.corr or record.thread or record.call)):
@@ -138,7 +140,9 @@ class Sweep:
     def _attach(self, post: Post, run: Run | None) -> None:
         """Put a request into its run and among those of like fingerprint."""
         if run is not None:
-            if any(_equal(other.rec, post.rec) for other in run.posts if other.rec.at == post.rec.at):
+            equal = next((p for p in run.posts if p.rec.at == post.rec.at and _equal(p.rec, post.rec)), None)
+            if equal is not None:
+                self._repeat(equal, post.rec)
                 return
             post.run = run
             run.posts.append(post)
@@ -153,6 +157,12 @@ class Sweep:
             self.kept.loose_posts.append(post)
         else:
             self._cluster(post.fingerprint, post.rec.at, post.end).posts.append(post)
+
+    def _repeat(self, post: Post, record: Record) -> None:
+        """Note an equal line: it is a request of its own where effects outnumber the others."""
+        one, other = sorted((post.rec.source, record.source))
+        self.kept.repeated[one, other] += 1
+        post.repeats += (record,)
 
     def _effect(self, record: Record) -> None:
         _, key, source = k.effect_words(record)
@@ -314,7 +324,7 @@ class Sweep:
             if self._survey.posts_without_print:
                 left += matcher.unlink_doubtful(cluster.effects)
             self.kept.loose_effects += left
-            if left or self._near_loose() or not self._audited() or _shares_owner(cluster):
+            if left or self._near_loose() or not self._audited() or self._unread or _shares_owner(cluster):
                 self.kept.clusters.append(cluster)
             for post in cluster.posts:
                 self._settle(post)
@@ -330,7 +340,7 @@ class Sweep:
         """Tell whether a run needs no second look: it completed, each request answered and each effect there."""
         if run.status not in k.ENDED_WELL:
             unseen = run.status is None and not self._survey.has("coordinator")
-            return unseen and all(p.effects or not self._expects_effect(p) for p in run.posts)
+            return unseen and not _unsubmitted(run) and all(p.effects or not self._expects_effect(p) for p in run.posts)
         named = {post.call for post in run.posts}
         for record in run.records:
             if record.kind == k.DISPATCH and record.call not in named:
@@ -359,6 +369,13 @@ def _distance(run: Run, record: Record) -> tuple[int, int]:
 def _equal(one: Record, other: Record) -> bool:
     """Tell whether two records are one line, logged or given twice."""
     return one.kind == other.kind and one[4:] == other[4:]
+
+
+def _unsubmitted(run: Run) -> bool:
+    """Tell whether a submitter shows a result of the run that was refused, or never submitted."""
+    submits = {r.call for r in run.records if r.kind == k.SUBMIT}
+    results = {r.call for r in run.records if r.kind == k.NORMALIZE}
+    return not results <= submits or any(r.kind == k.SUBMIT_FAILED for r in run.records)
 
 
 def _shares_owner(cluster: Cluster) -> bool:

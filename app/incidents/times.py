@@ -8,6 +8,8 @@ from typing import Final
 
 DAY_US: Final = 86_400_000_000
 HOUR_US: Final = 3_600_000_000
+_NO_DAY_US: Final = 7 * DAY_US
+"""Times of day of which no source tells the day are counted from 1970 on."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FULL: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ](\d\d?):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s?(Z|z|UTC|[+-]\d\d:?\d\d|[+-]\d\d)?$"
@@ -136,7 +138,8 @@ def _nearest(clock: int, near: int) -> int:
 
 
 def iso(at_us: int) -> str:
-    """Write a time as ``2026-03-12T10:16:05.410Z``; microseconds only where there are any."""
+    """Write a time as ``2026-03-12T10:16:05.410Z``; microseconds, and a day, only where there are any."""
     whole, micros = divmod(at_us, 1_000_000)
-    text = datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    form = "%H:%M:%S" if abs(at_us) < _NO_DAY_US else "%Y-%m-%dT%H:%M:%S"
+    text = datetime.fromtimestamp(whole, UTC).strftime(form)
     return f"{text}.{micros // 1000:03d}Z" if micros % 1000 == 0 else f"{text}.{micros:06d}Z"

@@ -125,7 +125,7 @@ class Judge:
             self._one_turn(verdict)
         posts, effects = len(case.posts), len(case.effects)
         if posts >= effects and not any(p.pseudo for p in case.posts):
-            verdict.rule_out(Cause.EXTERNAL_DUPLICATE, f"{posts} POSTs for {effects} effects: each effect has its own.")
+            verdict.rule_out(Cause.EXTERNAL_DUPLICATE, _own_posts(posts, case.effects))
         else:
             verdict.at_most(Confidence.MEDIUM, f"There are {effects} effects for {posts} POSTs that a gateway logs.")
 
@@ -261,10 +261,7 @@ class Judge:
         made = [e.post for e in verdict.case.effects if e.post is not None]
         own = {id(p) for p in made if not p.pseudo}
         if len(own) >= len(verdict.case.effects):
-            verdict.rule_out(
-                Cause.EXTERNAL_DUPLICATE,
-                f"{len(own)} POSTs for {len(verdict.case.effects)} effects: each effect has its own.",
-            )
+            verdict.rule_out(Cause.EXTERNAL_DUPLICATE, _own_posts(len(own), verdict.case.effects))
         else:
             verdict.at_most(Confidence.MEDIUM, "A gateway log that shows the POST of each effect.")
         if any(post.by_time for post in made):
@@ -282,6 +279,11 @@ class Judge:
 
     def _finish(self, verdict: Verdict) -> Verdict:
         """Add what whole sources are missing, and hold `high` to what it means."""
+        if any(post.doubled for post in verdict.case.posts):
+            verdict.at_most(
+                Confidence.MEDIUM,
+                "What tells equal gateway lines apart: two requests in one moment look like one logged twice.",
+            )
         lacks = {
             "coordinator": "A coordinator log: dispatches and restarts are not known.",
             "gateway": "A gateway log: the requests themselves are not known.",
@@ -295,9 +297,17 @@ class Judge:
         others = {out.cause for out in verdict.ruled_out} | {verdict.cause}
         if verdict.confidence is Confidence.HIGH and len(others) < 5:
             verdict.confidence = Confidence.MEDIUM
-        if len(distinct(e.rec.detail for e in verdict.case.effects)) < 2 and self._survey.has("audit"):
+        seen = distinct(e.rec.detail for e in verdict.case.effects)
+        if len(seen) + sum(e.supposed for e in verdict.case.effects) < 2 and self._survey.has("audit"):
             verdict.confidence = Confidence.LOW
         return verdict
+
+
+def _own_posts(posts: int, effects: list[Effect]) -> str:
+    """Say that there are as many requests as effects, or that no trail shows more."""
+    if any(effect.supposed for effect in effects):
+        return f"{posts} POSTs were sent: no audit trail shows an effect without a POST of its own."
+    return f"{posts} POSTs for {len(effects)} effects: each effect has its own."
 
 
 def _run_of(effect: Effect) -> str | None:

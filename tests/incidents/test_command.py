@@ -44,11 +44,31 @@ def test_a_window_of_one_second_makes_no_duplicate() -> None:
     assert investigate(*files, "--window", "2s").returncode == 1
 
 
+def test_one_unreadable_file_among_good_ones_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    rest = [w for n in ("coordinator", "gateway", "submitter") for w in (f"--{n}", str(HERE / f"{n}.log"))]
+    (tmp_path / "empty").write_text("")
+    for audit in (tmp_path / "empty", HERE / "gateway.log"):
+        done = investigate(*rest, "--audit", str(audit))
+        assert (done.returncode, done.stderr) == (1, "")
+        assert "redispatch" in done.stdout
+    assert "gateway.log: 0 records, 6 unread" in done.stdout
+    assert f"No line of audit ({HERE / 'gateway.log'}) could be read" in done.stdout
+
+
+def test_a_gateway_log_whose_day_nobody_knows_is_told_by_time_of_day(tmp_path: Path) -> None:
+    for form in ("text", "json", "html"):
+        told = investigate("--gateway", str(HERE / "gateway.log"), "--format", form).stdout
+        assert "10:16:07.982Z" in told
+        assert "1970" not in told
+    dated = investigate("--gateway", str(HERE / "gateway.log"), "--date", "2026-03-12").stdout
+    assert "2026-03-12T10:16:07.982Z" in dated
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         ([], "no FILE"),
-        (["--gateway", "/no/such"], "/no/such: line 0: No such file"),
+        (["--gateway", "/no/such"], "/no/such: No such file"),
         (["--gateway", str(HERE)], "directory"),
         (["--audit", str(HERE / "gateway.log")], "gateway.log: line 1: neither a JSON object"),
         (["--gateway", str(HERE / "audit.json")], "audit.json: line 2: "),

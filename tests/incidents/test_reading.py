@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.incidents import Record, Source, UnusableInputError, investigate_files, read_records
+from app.incidents.jsonstream import Broken, JsonStream
 from app.incidents.records import clean_fingerprint, same_fingerprint
 from app.incidents.times import clock_us, iso, moment_us
 
@@ -113,6 +114,27 @@ def test_a_cut_entry_does_not_cost_the_next(tmp_path: Path) -> None:
     records, told = read("audit", tmp_path / "a", cut)
     assert [r.detail for r in records] == ["TCK-774201", "TCK-774202"]
     assert told.unread == 1
+
+
+@pytest.mark.parametrize(
+    ("between", "unread"),
+    [
+        ("xx\nyy zz\n\n!!\n", 3),
+        ('"str"\n5\n[1]\nnull\nxx\n', 5),
+        ('"str", 5, null, [1]\n', 4),
+        ('"a string\n', 1),
+        ("2026-03-12T10:16:02 no JSON, but words\n", 1),
+    ],
+)
+def test_each_line_or_element_that_is_no_entry_is_counted(between: str, unread: int, tmp_path: Path) -> None:
+    one, other = (json.dumps(entry) + "\n" for entry in json.loads((HERE / "audit.json").read_text()))
+    records, told = read("audit", tmp_path / "a", one + between + other)
+    assert [r.detail for r in records] == ["TCK-774201", "TCK-774202"]
+    assert (told.records, told.unread) == (2, unread)
+    for size in (1, 3, 7):
+        text = one + between + other
+        pieces = JsonStream(text[at : at + size] for at in range(0, len(text), size))
+        assert sum(isinstance(value, Broken) for _, value in pieces) == unread
 
 
 @pytest.mark.parametrize("source", ["coordinator", "gateway", "audit", "submitter", "context"])

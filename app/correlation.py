@@ -2,8 +2,8 @@
 
 An event is evidence like any other. One that names an attempt speaks for it alone. A success that names none is
 the newest attempt's of which nobody knows; a failure that names none speaks for all attempts only where a key
-makes them one, or where there is but one. Whatever a settled call is told changes nothing: the same is late, and
-anything else a conflict.
+makes them one, or where there is but one, and never for a later one that is out right now. Whatever a settled call
+is told changes nothing: the same is late, and anything else a conflict.
 """
 
 from __future__ import annotations
@@ -134,7 +134,9 @@ def _failed(call: CallFacts, attempts: Sequence[AttemptRow], event: Event) -> Me
     claim = Claim(*event.key, None, "all_nothing")
     if call.repeat == Repeat.KEYED or len(attempts) <= 1:
         off = call.ledger == Ledger.OFF and not settled
-        known = {a.number: AttemptState.FAILED for a in attempts if a.state in DOUBTFUL}
+        # One that is out right now may be a later request than the one that failed: its own answer will tell.
+        told = [a for a in attempts if len(attempts) == 1 or a.state != AttemptState.OPEN]
+        known = {a.number: AttemptState.FAILED for a in told if a.state in DOUBTFUL}
         return Meaning(claim, attempts=known, settles=CallState.FAILED if off else None, late=settled)
     return Meaning(claim, to_operator=not settled, late=settled)
 

@@ -27,6 +27,13 @@ RETRIES: Final = 8
 LAST_CHANCE_S: Final = 2.0
 # Values that cannot even be sent, such as half of a surrogate pair.
 UNFIT: Final = (ValueError, TypeError, OverflowError)
+# Read-only: a failover has begun, and this server is about to be no primary any more.
+AWAY: Final = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.ReadOnlySqlTransaction,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+)
 LOCKED: Final = (
     psycopg.errors.LockNotAvailable,
     psycopg.errors.DeadlockDetected,
@@ -141,7 +148,7 @@ class Batcher(Generic[Item, Answer]):
         except LOCKED as error:
             await self._drop()
             await self._retry(batch, error)
-        except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as error:
+        except (*AWAY, OSError) as error:
             await self._database_gone(batch, error)
         except (psycopg.Error, *UNFIT) as error:
             await self._drop()

@@ -139,7 +139,8 @@ class Journal:
                 for statement in self._decided(held, over):
                     await send(connection, statement)
         except CommitUncertain:
-            return [Written(Applied.UNCERTAIN) for _ in writes]
+            written = (Applied.HELD, Applied.ENDED)
+            return [Written(Applied.UNCERTAIN if fate in written else fate) for _, fate in fenced]
         intended = {w.run_id: frozenset(i.tool_call_id for i in w.intents) for w in held}
         return [Written(fate, intended.get(w.run_id, frozenset())) for w, fate in fenced]
 

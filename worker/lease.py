@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from sql.queue import ClaimedRun, WatchedRun, extend_leases, hand_back, watch_runs
+from sql.statement import Statement
 from worker.database import Connect, OwnConnection
 
 log = structlog.get_logger()
@@ -78,6 +79,10 @@ class Leases:
             return
         for row in await self._connection.execute(watch_runs(ids)):
             self._compare(row)
+
+    async def tell(self, statement: Statement[None]) -> None:
+        """Executes a statement on the connection of the leases, which waits for no claim."""
+        await self._connection.execute(statement)
 
     async def hand_back(self, runs: Iterable[HeldRun]) -> None:
         """Gives up leases at once, for other workers to go on."""

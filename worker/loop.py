@@ -17,7 +17,7 @@ from app import telemetry
 from app.catalog.tool import Catalog, Tool
 from app.telemetry.tallies import TALLIES
 from sql.metrics import add_tallies
-from sql.queue import ClaimedRun, claim_due, hand_back, report_worker, surrender_calls
+from sql.queue import ClaimedRun, claim_due, hand_back, report_worker
 from sql.statement import Statement
 from sql.tools import report_tools
 from worker.coordinator.drive import Drive
@@ -130,8 +130,6 @@ class Worker:
                 lease_s=self.terms.lease_s,
             )
             claimed = await self._try("claim", statement) or []
-        if poisoned := [run.id for run in claimed if run.poisoned]:
-            await self._try("surrender", surrender_calls(poisoned))
         _tell(claimed)
         claim = telemetry.moment("counterfoil.claim", began_ns, {"counterfoil.runs": len(claimed)}) if claimed else None
         for held in self.leases.add(run for run in claimed if not run.poisoned):
@@ -178,7 +176,7 @@ class Worker:
 
     async def _renew(self) -> None:
         await self.leases.renew()
-        await self._connection.execute(report_worker(**self._who()))
+        await self.leases.tell(report_worker(**self._who()))
 
     async def _sweep(self) -> None:
         await sweep(self._housekeeping, payload_days=self.terms.payload_days)

@@ -1,4 +1,5 @@
--- Equal calls asked for earlier in the thread: the newest that is not settled, the newest that succeeded,
+-- Equal calls asked for earlier in the thread: the newest that is not settled, or that was called undone and is proven
+-- to have happened since, until a person has seen that; the newest that succeeded,
 -- and what became of the one that a call is held by, or of one of another turn that has succeeded since this
 -- turn was asked. Read without a lock: settled is final, and a stale read only waits.
 select
@@ -23,11 +24,15 @@ left join lateral (
     select
         e.run_id,
         e.tool_call_id,
-        e.state
+        case when e.settled_at is null then e.state else 'needs_operator' end as state
     from counterfoil.tool_calls as e
     where
         e.thread_id = x.thread_id and e.tool = x.tool and e.fingerprint = x.fingerprint
-        and e.settled_at is null and e.executor = 'server' and e.repeat != 'safe'
+        and (
+            e.settled_at is null
+            or (e.state in ('failed', 'cancelled') and e.conflict_at > coalesce(e.seen_at, '-infinity'))
+        )
+        and e.executor = 'server' and e.repeat != 'safe'
         and (e.run_id != x.run_id or e.round < x.round)
         and (select r.seq from counterfoil.runs as r where r.id = e.run_id)
         <= (select r.seq from counterfoil.runs as r where r.id = x.run_id)

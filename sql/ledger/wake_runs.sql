@@ -1,4 +1,4 @@
--- What a run depends on has changed: count it, and make the run due unless somebody holds it.
+-- What a run depends on has changed: count it, and make the run due unless somebody holds it, or it is set aside.
 -- Never shortens a live lease. A run whose calls are all answered waits for them no longer.
 update counterfoil.runs as r
 set
@@ -6,7 +6,7 @@ set
     status = case when a.answered and r.lease_owner is null then 'queued' when a.answered then 'in_progress' else r.status end,
     waiting_since = case when not a.answered then r.waiting_since end,
     fruitless_claims = case when %(fruitful)s::boolean then 0 else r.fruitless_claims end,
-    due_at = case when r.lease_owner is null then counterfoil.db_now() else r.due_at end
+    due_at = case when r.lease_owner is null and r.poisoned_at is null then counterfoil.db_now() else r.due_at end
 from (
     select
         w.id,

@@ -59,11 +59,6 @@ def hand_back(held: Mapping[str, int]) -> Statement[list[str]]:
     return statement("queue.hand_back", column, ids=list(held), epochs=list(held.values()))
 
 
-def surrender_calls(run_ids: list[str]) -> Statement[None]:
-    """Gives the calls in doubt of ended, poisoned runs to an operator."""
-    return statement("queue.surrender_calls", no_rows, run_ids=run_ids)
-
-
 def report_worker(*, owner: str, host: str, pid: int, slots: int, stopped: bool = False) -> Statement[None]:
     """Says that a worker is alive, or has stopped, for the operators."""
     return statement("queue.report_worker", no_rows, owner=owner, host=host, pid=pid, slots=slots, stopped=stopped)

@@ -1,4 +1,5 @@
--- The one claim. A run that five leases have dropped without a trace is set aside instead (poisoned).
+-- The one claim. A run that five leases have dropped without a trace is set aside instead (poisoned). Of an ended one
+-- nobody settles anything any more: what is in doubt is a person's, in the same moment.
 with ordinary as (
     select r.id
     from counterfoil.runs as r
@@ -31,6 +32,25 @@ due as (
         union all
         select s.id from suspect as s
     )
+),
+
+surrendered as (
+    update counterfoil.tool_calls as c
+    set
+        state = 'needs_operator',
+        reason = 'poisoned',
+        needs_operator_since = counterfoil.db_now(),
+        version = c.version + 1
+    from due as d
+    inner join counterfoil.runs as e on d.id = e.id
+    where
+        d.poisoned
+        and e.ended_at is not null
+        and e.ledger != 'off'
+        and c.run_id = d.id
+        and c.executor = 'server'
+        -- `pending`: the model was told of a doubt, all is known to have done nothing, and nobody has said so yet.
+        and c.state in ('pending', 'intended', 'accepted', 'in_doubt')
 )
 
 update counterfoil.runs as r

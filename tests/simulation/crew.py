@@ -15,7 +15,7 @@ from sql.evidence import find_owners
 from sql.execute import execute
 from sql.ids import new_id
 from sql.ledger import RunEnd
-from sql.queue import claim_due, extend_leases, surrender_calls
+from sql.queue import claim_due, extend_leases
 from sql.vocabulary import RunStatus
 from tests.simulation.world import CATALOG, SEND_BY_S, SLACK_S, Fate, World
 from worker.coordinator import views
@@ -96,8 +96,6 @@ class Crew:
     def claim(self, worker: Logical) -> None:
         """Claim what is due."""
         claimed = execute(self.connection, claim_due(owner=worker.owner, max_runs=5, max_suspects=1, lease_s=LEASE_S))
-        if poisoned := [run.id for run in claimed if run.poisoned]:
-            execute(self.connection, surrender_calls(poisoned))
         worker.held |= {run.id: run.epoch for run in claimed if not run.poisoned}
         for run in claimed:
             worker.seen.pop(run.id, None)

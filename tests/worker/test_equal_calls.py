@@ -1,9 +1,15 @@
 """Equal calls of one thread: held while the first is open, sharing its fate; and the same request once more."""
 
+from dataclasses import replace
+
+import psutil
 import pytest
 
+from app.operations import By, carry_out, resolve
+from app.resolution import UnderWay, Verdict, Word
 from tests.support.agents import Agents
 from tests.support.ledger import Trace, asks, call, says
+from tests.support.processes import wait_until
 
 TICKET = call("create_ticket", title="A")
 EMAIL = call("send_email", to="a@example.com", subject="s")
@@ -98,3 +104,45 @@ def test_other_arguments_are_no_equal_call(agents: Agents) -> None:
     run = agents.book.new_run(asks(TICKET, call("create_ticket", title="B")), says())
     agents.book.await_run(run, "completed")
     assert len(agents.effects(run)) == 2
+
+
+def test_of_three_equal_calls_the_third_waits_for_the_second(agents: Agents) -> None:
+    """Both waited for the first, and both were sent when that did nothing."""
+    agents.set_catalog(create_ticket={"same_request": "reuse"})
+    agents.set_faults("status_before=401*1")
+    agents.start_worker()
+    run = agents.book.new_run(asks(TICKET, TICKET, TICKET), says())
+    agents.book.await_run(run, "completed")
+    assert [trace.state for trace in agents.book.traces(run)] == ["failed", "succeeded", "succeeded"]
+    assert len(agents.effects(run)) == 1
+
+
+def is_said(agents: Agents, word: Word) -> bool:
+    """Whether a person's word is taken: not before the request can no longer be under way."""
+    try:
+        carry_out(agents.book.raw, lambda transaction: resolve(transaction, word, By("ann", "not in the outbox")))
+    except UnderWay:
+        return False
+    return True
+
+
+def test_what_was_called_undone_and_is_proven_to_have_happened_is_not_sent_again_unseen(agents: Agents) -> None:
+    """A person saw nothing and said so; the lost sender's proof came later: the same request waits for a person."""
+    late = agents.start_worker(COUNTERFOIL_FAULT="after_effect:1:stop")
+    thread = agents.book.new_thread()
+    first = agents.book.new_run(asks(EMAIL), says(), thread=thread)
+    wait_until(lambda: psutil.Process(late.pid).status() == psutil.STATUS_STOPPED, what="the stall")
+    agents.start_worker()
+    agents.book.await_call(first, "needs_operator")
+    agents.book.end(first, "cancelled")
+    word = Word(first, agents.book.calls(first)[0].tool_call_id, Verdict.FAILED)
+    agents.book.await_that(lambda: is_said(agents, word), first)
+    late.resume()
+    agents.book.await_that(lambda: agents.book.calls(first)[0].conflict_at is not None, first)
+    second = agents.book.new_run(asks(EMAIL), says(), thread=thread)
+    agents.book.await_call(second, "needs_operator")
+    assert agents.book.calls(second)[0].reason == "elder_needs_operator"
+    seen = replace(word, verdict=Verdict.SEEN)
+    carry_out(agents.book.raw, lambda transaction: resolve(transaction, seen, By("ann", "it was there after all")))
+    agents.book.await_run(second, "completed")
+    assert len(agents.effects(second, "send_email")) == 1, "a person knew, and let it go"

@@ -6,6 +6,7 @@ that the lock is what prevents it, and that the test can see it.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ from sql.embedded import EmbeddedPostgres
 from sql.events import grant_time
 from sql.execute import execute, execute_all
 from sql.ledger import RunEnd, lock_runs
-from sql.queue import claim_due
+from sql.queue import claim_due, hand_back
 from sql.statement import Statement
 from sql.tools import pause_tool
 from tests.support.ledger import Book, says
@@ -208,6 +209,71 @@ def test_a_held_run_that_now_needs_an_operator_is_not_due_at_its_old_end(book: B
     assert book.run(run).due_at == book.run(run).lease_until < book.run(run).expires_at
 
 
+def test_with_a_short_time_for_operators_a_held_run_is_due_no_later_than_its_end(book: Book) -> None:
+    run = book.new_run(says(), ttl_s=8)
+    claim(book)
+    execute(book.raw, grant_time(run, operator_ttl_s=10))
+    assert book.run(run).due_at == book.run(run).expires_at < book.run(run).lease_until
+
+
+def test_a_lease_that_was_given_up_under_the_same_epoch_stays_given_up(book: Book) -> None:
+    run = book.new_run(says())
+    epoch = claim(book).epoch
+    for change in (
+        RunChange(run, epoch, released=True, due_at=book.run(run).expires_at),
+        RunChange(run, epoch, needs_operator=True),
+    ):
+        write = Write(run, epoch, None, change=change)
+        assert with_journal(book.dsn, lambda journal, write=write: journal.decide(write)).applied is Applied.HELD  # type: ignore[misc]
+    assert book.run(run).due_at is not None
+
+
+def test_a_decision_that_waited_for_the_lock_past_the_runs_end_ends_it(book: Book) -> None:
+    run = book.new_run(says(), ttl_s=60)
+    claim(book)
+    write = decided_round(book.dsn, run)
+    soon = "update counterfoil.runs set expires_at = counterfoil.db_now() + interval '0.3 s' where id = %s"
+    book.raw.execute(soon, (run,))
+    over = "select from counterfoil.runs where id = %s and expires_at <= counterfoil.db_now()"
+
+    async def work(journal: Journal) -> Written:
+        with psycopg.connect(book.dsn) as connection:
+            execute(connection, lock_runs([run]))
+            decision = asyncio.create_task(journal.decide(write))
+            await asyncio.to_thread(await_blocked, book)
+            await asyncio.to_thread(wait_until, lambda: book.rows(over, run), what="the run's end")
+        return await decision
+
+    assert with_journal(book.dsn, work).applied is Applied.ENDED
+    assert book.attempts(run) == []
+
+
+def test_hand_back_locks_in_the_order_of_all(book: Book) -> None:
+    """Else it holds one and waits for another, while a batch does so the other way round."""
+    runs = []
+    for _ in range(3):
+        runs.append(book.new_run(says()))
+        claim(book)
+    first, second, third = sorted(runs)
+    epochs = {run: book.run(run).epoch for run in (second, third, first)}
+    execute_all(book.raw, [lock_runs([first]), ledger.wake_runs([first])])  # its newest version lies last in the table
+
+    def locks(name: str, *statements: Statement[Any]) -> None:
+        with psycopg.connect(book.dsn, application_name=name) as connection:
+            execute_all(connection, list(statements))
+
+    waits = "select from pg_stat_activity where application_name = %s and wait_event_type = 'Lock'"
+    with psycopg.connect(book.dsn) as connection, ThreadPoolExecutor() as pool:
+        execute(connection, lock_runs([third]))
+        given = pool.submit(locks, "gives", hand_back(epochs))
+        wait_until(lambda: book.rows(waits, "gives"), what="the hand-back")
+        batch = pool.submit(locks, "learns", lock_runs([first, second]))
+        wait_until(lambda: batch.done() or book.rows(waits, "learns"), what="the batch")
+        connection.rollback()
+        given.result(), batch.result()
+    assert all(book.run(run).lease_owner is None for run in runs)
+
+
 # Evidence -------------------------------------------------------------------------------------------
 
 
@@ -262,6 +328,32 @@ def test_a_decision_that_did_not_see_the_evidence_is_refused(book: Book) -> None
         return (await journal.decide(round_of(loaded.run))).applied
 
     assert with_journal(book.dsn, work) is Applied.STALE
+
+
+def test_evidence_outlasts_a_database_that_only_reads_for_a_while(own_server: EmbeddedPostgres) -> None:
+    """A failover has begun: what is in hand is tried again until there is a primary."""
+    book = Book(own_server.dsn())
+    run, call = sent_round(book)
+    book.raw.execute("alter system set default_transaction_read_only = on")
+    book.raw.execute("select pg_reload_conf()")
+
+    def reads_only() -> bool:
+        with psycopg.connect(book.dsn) as connection:
+            return connection.execute("show default_transaction_read_only").fetchone() == ("on",)
+
+    wait_until(reads_only, what="the new setting")
+
+    async def work(journal: Journal) -> Any:
+        learning = asyncio.create_task(journal.learn(reply_to(run, call)))
+        await asyncio.sleep(0.5)  # some tries fail
+        with psycopg.connect(book.dsn, autocommit=True, options="-c default_transaction_read_only=off") as connection:
+            connection.execute("alter system reset default_transaction_read_only")
+            connection.execute("select pg_reload_conf()")
+        return await learning
+
+    assert with_journal(book.dsn, work).settled
+    assert book.evidence(run) == [("reply", "happened")]
+    book.close()
 
 
 # Commits that cannot be trusted -----------------------------------------------------------------------

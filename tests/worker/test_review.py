@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from app.catalog.tool import Contract, Lookup
+from app.catalog.tool import Catalog, Contract, Lookup
 from sql.decisions import RunRow
 from sql.evidence import Claim, raise_conflicts
-from sql.execute import execute
+from sql.execute import execute, execute_all
+from sql.ledger import lock_runs, wake_runs
 from sql.operators import resume_run
-from sql.queue import surrender_calls
+from sql.queue import claim_due
 from sql.vocabulary import AttemptState, CallState, Executor, Ledger
 from tests.support.agents import Agents
 from tests.support.ledger import Book, Trace, asks, call, says
@@ -23,6 +24,7 @@ from worker.coordinator.speech import Speech
 from worker.coordinator.verdict import AttemptView
 from worker.database import connect
 from worker.journal import Journal
+from worker.loop import Terms, Worker
 
 NOW = datetime(2026, 3, 12, tzinfo=UTC)
 TICKET = call("create_ticket", title="A")
@@ -147,6 +149,17 @@ def in_doubt(book: Book, *, state: str = "in_doubt", told: bool = False) -> str:
     return run
 
 
+def set_aside(book: Book, run: str) -> None:
+    """The fifth worker in a row is lost on it, and the next claim sets it aside."""
+    book.raw.execute(
+        "update counterfoil.runs set poisoned_at = null, fruitless_claims = 4, lease_owner = 'worker-5',"
+        " lease_until = counterfoil.db_now(), due_at = counterfoil.db_now() where id = %s",
+        (run,),
+    )
+    [claimed] = execute(book.raw, claim_due(owner="worker-6", max_runs=1, max_suspects=1, lease_s=30))
+    assert claimed.poisoned
+
+
 def test_a_run_that_is_no_longer_poisoned_does_not_wait_unseen(book: Book) -> None:
     """With the mark gone, and nobody asked for the call, it was due never again."""
     run = in_doubt(book)
@@ -156,15 +169,49 @@ def test_a_run_that_is_no_longer_poisoned_does_not_wait_unseen(book: Book) -> No
 
 def test_resuming_an_ended_run_that_waits_for_nothing_of_ours_makes_nothing_due(book: Book) -> None:
     run = in_doubt(book)
-    execute(book.raw, surrender_calls([run]))
+    set_aside(book, run)
     execute(book.raw, resume_run(run))
     assert book.run(run).due_at is None
 
 
 def test_a_told_call_of_a_poisoned_run_is_a_persons_too(book: Book) -> None:
     run = in_doubt(book, state="pending", told=True)
-    execute(book.raw, surrender_calls([run]))
+    set_aside(book, run)
     assert book.calls(run)[0].state == "needs_operator"
+
+
+def test_a_claim_that_sets_an_ended_run_aside_gives_its_calls_to_a_person(book: Book) -> None:
+    """In one statement: a worker that died or was refused a lock in between left them nobody's, and never due."""
+    run = in_doubt(book)
+    set_aside(book, run)
+    assert (book.calls(run)[0].state, book.calls(run)[0].reason) == ("needs_operator", "poisoned")
+
+
+def test_a_run_that_was_set_aside_stays_so_until_a_person_resumes_it(book: Book) -> None:
+    run = book.new_run(says())
+    set_aside(book, run)
+    execute_all(book.raw, [lock_runs([run]), wake_runs([run], fruitful=True)])
+    assert execute(book.raw, claim_due(owner="worker-7", max_runs=9, max_suspects=9, lease_s=30)) == []
+    execute(book.raw, resume_run(run))
+    assert len(execute(book.raw, claim_due(owner="worker-7", max_runs=9, max_suspects=9, lease_s=30))) == 1
+
+
+def test_renewals_do_not_wait_for_the_connection_that_claims(book: Book) -> None:
+    """It was a dead line, and the leases, whose own line was well, ended."""
+    run = book.new_run(says())
+
+    async def main() -> None:
+        terms = Terms(book.dsn, None, slots=4, lease_s=30, poll_s=1, clock_slack_s=1, operator_ttl_s=60)
+        worker = Worker(terms, Catalog({}))
+        claimed = execute(book.raw, claim_due(owner=worker.owner, max_runs=1, max_suspects=1, lease_s=5))
+        worker.leases.add(claimed)
+        before = book.run(run).lease_until
+        async with worker._connection._turn:  # somebody's statement on it does not return
+            await worker._renew()
+        assert book.run(run).lease_until > before
+        await worker._close()
+
+    asyncio.run(main())
 
 
 def test_an_operators_lookup_is_done_although_the_run_was_set_aside() -> None:

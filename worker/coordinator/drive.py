@@ -257,7 +257,7 @@ class Drive:
         written = await self._decide(Write(run.id, run.epoch, run.wakes, change=change))
         if written.applied is Applied.HELD:
             self.office.on_park((due - run.now).total_seconds())
-        return written.applied in (Applied.STALE, Applied.UNCERTAIN)
+        return written.applied is Applied.STALE  # uncertain: the lease may be given up, and else ends by itself
 
     async def _store(self, run: RunRow, turn: Turn) -> bool:
         """Stores a round whole, its intents with it, and sends what the commit allows."""

@@ -124,10 +124,11 @@ async def look_up(office: Office, request: ToolRequest, call: CallView, began_at
     """Looks a call's effect up, and records what that proves. began_at: the database's time before it."""
     with telemetry.span("counterfoil.reconcile", telling.of_call(request), parent=request.traceparent, kind="client"):
         answer = await office.gateway.look_up(request)
-    owners = await _owners(office, call.tool, answer)
     lookup = call.contract.lookup
     by_fingerprint = lookup is not None and lookup.by == "fingerprint"
+    # In this order: an equal call that is settled between the two reads shows by the effect that it owns then.
     crowded = by_fingerprint and await office.journal.read(has_equal_call(call.key))
+    owners = await _owners(office, call.tool, answer)
     question = Question(
         run_id=call.run_id,
         tool_call_id=call.tool_call_id,

@@ -177,7 +177,8 @@ def _among_equals(run: RunRow, call: Asked, elder: Elders, asked: Sequence[Asked
     """How a call enters that may have been asked for before, in this thread or in this very round."""
     assert call.tool is not None
     contract = call.tool.contract
-    twin = next((c for c in asked if c.index < call.index and _equal(c, call)), None)
+    # The nearest, so that of three the third waits for the second, which may be sent when the first did nothing.
+    twin = next((c for c in reversed(asked) if c.index < call.index and _equal(c, call)), None)
     if twin is not None and contract.same_request != "send":
         return _twin(run, twin, contract.same_request)
     if elder.open_run_id is not None and elder.open_call_id is not None:

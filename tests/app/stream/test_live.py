@@ -369,6 +369,8 @@ def test_another_process_joins_and_replays_a_stream(site: Site, body: Body) -> N
 def test_streams_outlive_their_database_connections(site: Site, body: Body, rows: psycopg.Connection) -> None:
     """All of the web's sessions are ended now and then: no event is lost or told twice."""
     following = [Following(site, "/threads/runs", body({"say": "word " * 200, "chunk_ms": 120})) for _ in range(3)]
+    for one in following:
+        one.await_event("thread.run.created")  # a POST whose session is ended may well be refused
     ended = 0
     while open_ones := [one for one in following if not one.over]:
         ended += rows.execute(

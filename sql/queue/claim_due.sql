@@ -25,6 +25,7 @@ due as (
         c.fruitless_claims + (c.lease_owner is not null)::integer as fruitless_claims,
         c.fruitless_claims + (c.lease_owner is not null)::integer >= %(poison_claims)s::integer
         and (c.ended_at is not null or c.expires_at > counterfoil.db_now()) as poisoned,
+        c.ended_at is not null and c.ledger != 'off' as ended,
         counterfoil.db_now() + make_interval(secs => %(lease_s)s::double precision) as lease_until
     from counterfoil.runs as c
     where c.id in (
@@ -41,13 +42,9 @@ surrendered as (
         reason = 'poisoned',
         needs_operator_since = counterfoil.db_now(),
         version = c.version + 1
-    from due as d
-    inner join counterfoil.runs as e on d.id = e.id
     where
-        d.poisoned
-        and e.ended_at is not null
-        and e.ledger != 'off'
-        and c.run_id = d.id
+        -- An array, so that it is an index scan, whatever is thought of how many are due; below too.
+        c.run_id = any(array(select d.id from due as d where d.poisoned and d.ended))
         and c.executor = 'server'
         -- `pending`: the model was told of a doubt, all is known to have done nothing, and nobody has said so yet.
         and c.state in ('pending', 'intended', 'accepted', 'in_doubt')
@@ -69,5 +66,5 @@ set
         else d.lease_until
     end
 from due as d
-where r.id = d.id
+where r.id = d.id and r.id = any(array(select f.id from due as f))
 returning r.id, r.thread_id, r.epoch, d.fruitless_claims, d.poisoned, d.dropped;
